@@ -1,0 +1,60 @@
+/// What ports do to the holder words of chunks and to the free lists, in terms of a PoolView: take chunks out of the
+/// shared list, give up a holder bit, put chunks back. Each step leaves a state from which recovery can go on.
+/// Stateless; `me` is the port in whose name a free list changes: one thread at a time per port.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "zerocp/core/pool_view.hpp"
+
+namespace ZeroCP
+{
+
+/// Who does it: a port and its place among the holders.
+struct HolderId
+{
+    std::uint32_t m_port;   ///< record in the pool set
+    std::uint32_t m_holder; ///< bit within its topic
+    std::uint32_t m_topic;
+};
+
+namespace holders
+{
+
+/// Moves up to `wanted` (at most PortRecord::kBatch) chunks of class `in` to `me`: InUse with its bit alone. Their
+/// count is returned, their numbers (of the whole set) stand in `out`.
+[[nodiscard]] std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderId& me,
+                                std::uint32_t wanted, std::span<std::uint32_t> out) noexcept;
+
+/// Takes `holderIndex`'s bit from `chunk`, but only if its last publication is `tag` (0: any). Who takes the last bit of
+/// a chunk leaves Freeing(port) in the same exchange, so the word itself tells what a crash interrupted.
+/// True: the chunk is now Freeing(port) and the caller puts it back. Idempotent: nobody's bit is taken twice.
+[[nodiscard]] bool drop(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+                        std::uint64_t tag) noexcept;
+
+/// Puts chunks of class `in` that are Freeing(port) into the free list. `chunks` holds numbers of the set; its content
+/// is used up. No other chunk of that class is Freeing(port) meanwhile.
+void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
+             std::span<std::uint32_t> chunks) noexcept;
+
+/// drop() and, if it was the last bit, putBack().
+void dropAndFree(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+                 std::uint64_t tag) noexcept;
+
+/// drop() in two steps for threads that may not use the port: clear() takes the bit and says whether nobody holds the
+/// chunk any more; then the thread that may use the port calls adopt(), which says whether the chunk is now
+/// Freeing(port). A crash in between leaves an orphan, which recovery of any port adopts.
+[[nodiscard]] bool clear(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex,
+                         std::uint64_t tag) noexcept;
+[[nodiscard]] bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;
+
+/// Marks a chunk that `me` alone holds as Freeing(me); putBack() follows.
+void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;
+
+/// Whether `chunk` carries no holder bit but that of `holderIndex`.
+[[nodiscard]] bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept;
+
+} // namespace holders
+
+} // namespace ZeroCP

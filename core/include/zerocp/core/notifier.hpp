@@ -1,0 +1,73 @@
+/// Sleeping until a publisher has something, and waking who sleeps. One futex word per subscriber port, in the
+/// management segment (PortRecord::m_sleep):
+///
+///   Awake -> Asleep     the waiter, before it looks at its queues for the last time
+///   Asleep -> Woken     the one publisher that then makes the system call
+///   any -> Awake        the waiter, when it goes on
+///
+/// [sync:sleep] The publisher stores a slot and then reads the word; the waiter stores the word and then reads the
+/// slots. Each must see the other's store, which needs a store-load barrier on both sides. Waiting is rare and publishing
+/// is not, so the waiter pays for both: sys_membarrier runs a barrier on every core that executes a registered process.
+/// A process that could not register fences in publish; a waiter without membarrier sleeps in slices of kFallbackSlice.
+///
+/// A publisher killed between its exchange and its system call leaves a waiter asleep with data: therefore nobody
+/// sleeps longer than kSlice without looking again. Such a rescue is counted (PortRecord::m_rescues).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+
+#include "zerocp/core/port_record.hpp"
+
+namespace ZeroCP::notifier
+{
+
+enum class Sleep : std::uint32_t
+{
+    Awake,
+    Asleep,
+    Woken,
+};
+
+inline constexpr std::chrono::milliseconds kSlice{500};
+inline constexpr std::chrono::milliseconds kFallbackSlice{1};
+
+/// Registers this process for barriers on behalf of others; once per process, later calls are free. False if the kernel
+/// has no sys_membarrier or forbids it: then publish fences.
+bool registerProcess() noexcept;
+
+/// A barrier on every running thread of every registered process, and in the caller. False if the kernel refused; the
+/// caller has fenced itself all the same. About 1 us.
+bool barrierEverywhere() noexcept;
+
+/// Makes the system call that wakes the waiter, if it is still asleep. Slow path of wakeIfAsleep().
+void wake(PortRecord& port) noexcept;
+
+/// After the last slot store of a publish. One load of a line that is written only by those who sleep.
+inline void wakeIfAsleep(PortRecord& port) noexcept
+{
+    // [sync:sleep] Relaxed: ordered after the slot stores by the barrier that the waiter runs on this core, or by the
+    // caller's own fence in a process that is not registered.
+    if (port.m_sleep.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Sleep::Asleep)) [[unlikely]]
+    {
+        wake(port);
+    }
+}
+
+/// Announces that the caller is about to sleep. After it, the caller looks at its queues once more and then calls
+/// either sleep() or stayAwake(). The value to pass to sleep() as longest slice is returned.
+[[nodiscard]] std::chrono::nanoseconds announceSleep(PortRecord& port) noexcept;
+
+/// Sleeps until woken, at most `longest`. Returns whether a publisher has woken it.
+bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept;
+
+void stayAwake(PortRecord& port) noexcept;
+
+/// Moves a pool set's epoch and wakes whoever waits for that. Control path.
+void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept;
+
+/// Sleeps until the epoch is no longer `seen`, at most `longest`.
+void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen, std::chrono::nanoseconds longest) noexcept;
+
+} // namespace ZeroCP::notifier

@@ -1,0 +1,103 @@
+#include "zerocp/core/notifier.hpp"
+
+#include <cerrno>
+#include <climits>
+#include <ctime>
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace ZeroCP::notifier
+{
+
+namespace
+{
+
+constexpr auto kAwake = static_cast<std::uint32_t>(Sleep::Awake);
+constexpr auto kAsleep = static_cast<std::uint32_t>(Sleep::Asleep);
+constexpr auto kWoken = static_cast<std::uint32_t>(Sleep::Woken);
+
+timespec toTimespec(std::chrono::nanoseconds duration) noexcept
+{
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    timespec result{};
+    result.tv_sec = seconds.count();
+    result.tv_nsec = (duration - seconds).count();
+    return result;
+}
+
+long membarrier(int command) noexcept
+{
+    return ::syscall(SYS_membarrier, command, 0, 0);
+}
+
+} // namespace
+
+bool registerProcess() noexcept
+{
+    static const bool registered = membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0;
+    return registered;
+}
+
+bool barrierEverywhere() noexcept
+{
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0;
+}
+
+void wake(PortRecord& port) noexcept
+{
+    std::uint32_t asleep = kAsleep;
+    // [sync:sleep] Of several publishers one makes the system call. Relaxed: the slots were published by their own
+    // release stores; the word carries no data.
+    if (port.m_sleep.compare_exchange_strong(asleep, kWoken, std::memory_order_relaxed))
+    {
+        ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+}
+
+std::chrono::nanoseconds announceSleep(PortRecord& port) noexcept
+{
+    // [sync:sleep] The word first, then the barrier on every core, then the caller's look at the slots.
+    port.m_sleep.store(kAsleep, std::memory_order_seq_cst);
+    if (barrierEverywhere())
+    {
+        return kSlice;
+    }
+    return kFallbackSlice;
+}
+
+bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept
+{
+    const timespec timeout = toTimespec(longest);
+    port.m_naps.store(port.m_naps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    // Returns at once if the word is no longer Asleep. Interrupted and timed-out waits look the same to the caller.
+    ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAIT, kAsleep, &timeout, nullptr, 0);
+    return port.m_sleep.exchange(kAwake, std::memory_order_relaxed) == kWoken;
+}
+
+void stayAwake(PortRecord& port) noexcept
+{
+    port.m_sleep.store(kAwake, std::memory_order_relaxed);
+}
+
+void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept
+{
+    // [sync:epoch] Release: what was changed comes before the epoch that announces it. Partner: the acquire load at the
+    // start of every publish and take.
+    epoch.fetch_add(1, std::memory_order_acq_rel);
+    ::syscall(SYS_futex, &epoch, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0); // its low half, little endian
+}
+
+void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen, std::chrono::nanoseconds longest) noexcept
+{
+    const timespec timeout = toTimespec(longest);
+    if (epoch.load(std::memory_order_acquire) == seen)
+    {
+        ::syscall(SYS_futex, &epoch, FUTEX_WAIT, static_cast<std::uint32_t>(seen), &timeout, nullptr, 0);
+    }
+}
+
+} // namespace ZeroCP::notifier

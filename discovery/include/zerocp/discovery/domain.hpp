@@ -1,0 +1,149 @@
+/// This process's membership in a domain: its process slot and the locks that prove it alive, the discovery segment, and
+/// the pool sets it has mapped. One object per process, domain and root, shared by its nodes and by every handle that
+/// outlives them; the last owner to let go leaves the domain. Control calls may come from any thread and may block on
+/// another process's control call; the data path never comes here.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "zerocp/config/config.hpp"
+#include "zerocp/core/error.hpp"
+#include "zerocp/core/shared_memory.hpp"
+#include "zerocp/discovery/discovery_layout.hpp"
+#include "zerocp/discovery/domain_lock.hpp"
+#include "zerocp/discovery/pool_set.hpp"
+#include "zerocp/discovery/type_info.hpp"
+
+namespace ZeroCP
+{
+
+/// What a new publisher or subscriber asks for. Names are normalised and checked already.
+struct EndpointRequest
+{
+    PortKind m_kind{PortKind::None};
+    std::string m_topic;
+    TypeInfo m_type;
+    QoS m_qos;
+    std::uint32_t m_node{0};
+    std::shared_ptr<void> m_nodeOwner; ///< goes into the grant
+};
+
+/// What it gets.
+struct EndpointGrant
+{
+    std::shared_ptr<PoolSet> m_set;
+    HolderId m_holder{};
+    std::uint32_t m_endpoint{0};
+    std::uint64_t m_id{0};
+    std::uint32_t m_limit{0}; ///< loans or held samples
+    std::string m_topic;
+    std::shared_ptr<void> m_node; ///< keeps the node's row while the endpoint exists
+};
+
+/// What recover() did.
+struct RecoveryReport
+{
+    std::uint32_t processes{0}; ///< dead processes whose slots were freed
+    std::uint32_t endpoints{0}; ///< publishers and subscribers they had
+    std::uint32_t pending{0};   ///< ports that wait for a stopped publisher
+};
+
+class Domain : public std::enable_shared_from_this<Domain>
+{
+  public:
+    /// Joins, or returns this process's membership. Recovers whoever died before. The limits of an existing domain win
+    /// over those of `config`.
+    [[nodiscard]] static Expected<std::shared_ptr<Domain>, Error> join(const Config& config,
+                                                                       const std::filesystem::path& root);
+
+    Domain(const Domain&) = delete;
+    Domain& operator=(const Domain&) = delete;
+    /// Leaves; the last process to leave removes the domain's files.
+    ~Domain();
+
+    [[nodiscard]] Expected<std::uint32_t, Error> addNode(const std::string& name);
+    void removeNode(std::uint32_t node);
+
+    /// Matches synchronously: when this returns, every later publish of the topic in any process is delivered.
+    [[nodiscard]] Expected<EndpointGrant, Error> addEndpoint(const EndpointRequest& request);
+    void removeEndpoint(const EndpointGrant& grant);
+
+    /// A size class for payloads of `bytes` for a publisher of slices, with its budget.
+    Expected<void, Error> growClass(const EndpointGrant& grant, std::uint64_t bytes);
+
+    /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process.
+    Expected<RecoveryReport, Error> recoverDead();
+
+    /// `report` and what this process has recovered when it joined; that is told once.
+    [[nodiscard]] RecoveryReport recoveredAtJoin(RecoveryReport report) noexcept;
+
+    /// recoverDead(), but at most once per 10 ms for all callers; for paths that may come here in a loop.
+    void recoverDeadSoon();
+
+    [[nodiscard]] const Config& config() const noexcept { return m_config; }
+    [[nodiscard]] std::uint64_t maxMessageBytes() const noexcept { return header().m_maxMessageBytes; }
+    [[nodiscard]] bool isForked() const noexcept;
+
+    /// Moves with every endpoint that comes or goes.
+    [[nodiscard]] std::uint64_t graphVersion() const noexcept
+    {
+        return header().m_graphVersion.load(std::memory_order_acquire);
+    }
+
+    /// File name of a domain's part, "zerocp.<domain>.<part>".
+    [[nodiscard]] static std::string fileName(std::uint32_t domain, std::string_view part);
+
+  private:
+    class Control;
+
+    Domain(Config config, std::filesystem::path root);
+
+    Expected<void, Error> enter();
+    Expected<void, Error> openOrBuildDiscovery();
+    Expected<void, Error> buildDiscovery();
+    Expected<void, Error> takeSlot();
+    void leave() noexcept;
+    void removeAllFiles() noexcept;
+
+    [[nodiscard]] DiscoveryHeader& header() const noexcept;
+    template <typename Row>
+    [[nodiscard]] Row& row(const Table& table, std::uint32_t index) const noexcept;
+    [[nodiscard]] std::uint32_t rowsOf(const Table& table) const noexcept;
+    template <typename Row>
+    [[nodiscard]] Expected<std::uint32_t, Error> takeRow(Table& table, std::string_view limitKey);
+
+    [[nodiscard]] Expected<std::uint32_t, Error> findOrMakeTopic(const EndpointRequest& request, const QoS& qos);
+    [[nodiscard]] Expected<std::uint32_t, Error> poolSetForTopic(const EndpointRequest& request);
+    [[nodiscard]] Expected<std::uint32_t, Error> configuredSet(const PoolConfig& pool, const std::string& source,
+                                                               const EndpointRequest& request);
+    [[nodiscard]] Expected<std::uint32_t, Error> automaticSet(const EndpointRequest& request);
+    [[nodiscard]] Expected<std::shared_ptr<PoolSet>, Error> openSet(std::uint32_t set);
+    [[nodiscard]] Expected<void, Error> checkQoS(const EndpointRequest& request, const QoS& qos, std::uint32_t topic) const;
+    [[nodiscard]] QoS effectiveQoS(const EndpointRequest& request) const;
+    void releaseTopicIfUnused(std::uint32_t topic);
+    [[nodiscard]] bool isAlive(std::uint32_t process) const;
+    void recoverProcess(std::uint32_t process, RecoveryReport& report);
+    [[nodiscard]] std::uint32_t retireDyingPorts();
+
+    Config m_config;
+    std::filesystem::path m_root;
+    std::uint64_t m_generation;
+    DomainLock m_lock;
+    SharedMemory m_discovery;
+    std::uint32_t m_slot{~0U};
+    std::mutex m_controlMutex;
+    std::map<std::uint32_t, std::weak_ptr<PoolSet>> m_sets; ///< by row; guarded by m_controlMutex
+    std::vector<std::shared_ptr<PoolSet>> m_keptSets;       ///< made here, kept mapped while their topics exist
+    std::atomic<std::int64_t> m_lastRecoveryNs{0};
+    RecoveryReport m_atJoin;
+};
+
+} // namespace ZeroCP

@@ -1,0 +1,71 @@
+/// The lock file of a domain: who is alive, who may join or leave, who may change the tables. Byte-range locks of one
+/// open file description (F_OFD_SETLK), which the kernel drops when the process ends, whatever the cause:
+///
+///   byte 0   init: joining and leaving        byte 1   control: changing the tables
+///   byte 2+i process slot i is alive
+///
+/// Locks of one description never conflict, so a process cannot ask about itself. Any thread; calls may block.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "zerocp/config/config.hpp"
+#include "zerocp/core/error.hpp"
+
+namespace ZeroCP
+{
+
+class [[nodiscard]] DomainLock
+{
+  public:
+    DomainLock() noexcept = default;
+    DomainLock(const DomainLock&) = delete;
+    DomainLock& operator=(const DomainLock&) = delete;
+    DomainLock(DomainLock&& other) noexcept;
+    DomainLock& operator=(DomainLock&& other) noexcept;
+    /// Closes the description: every lock it holds is gone.
+    ~DomainLock();
+
+    /// Opens or creates the file and takes the init byte, waiting for whoever has it. When this returns, the file
+    /// is the one that bears the name now.
+    [[nodiscard]] static Expected<DomainLock, Error> openForInit(const std::filesystem::path& file,
+                                                                 const AccessConfig& access);
+    /// A second description of the same file, without any lock; used by recovery.
+    [[nodiscard]] static Expected<DomainLock, Error> open(const std::filesystem::path& file, const AccessConfig& access);
+
+    Expected<void, Error> lockInit();
+    void unlockInit() noexcept;
+    Expected<void, Error> lockControl();
+    void unlockControl() noexcept;
+
+    /// Takes slot's byte if nobody else has it.
+    [[nodiscard]] bool tryLockSlot(std::uint32_t slot) noexcept;
+    void unlockSlot(std::uint32_t slot) noexcept;
+
+    /// Whether another description holds slot's byte. 0.2 us.
+    [[nodiscard]] bool isAlive(std::uint32_t slot) const noexcept;
+    /// Whether another description holds any slot's byte.
+    [[nodiscard]] bool anyoneAlive() const noexcept;
+
+    /// Whether this still is the file that bears the name.
+    [[nodiscard]] bool isCurrent() const noexcept;
+
+    [[nodiscard]] int descriptor() const noexcept { return m_descriptor; }
+    [[nodiscard]] const std::filesystem::path& file() const noexcept { return m_file; }
+
+    /// In a forked child, whose fork handler has closed the inherited descriptor: forgets its number.
+    void forgetInChild() noexcept { m_descriptor = -1; }
+
+  private:
+    DomainLock(std::filesystem::path file, int descriptor) : m_file(std::move(file)), m_descriptor(descriptor) {}
+
+    std::filesystem::path m_file;
+    int m_descriptor{-1};
+};
+
+/// Gives a new file the mode and group of `access`, whatever the umask. `name` is for the sentence.
+Expected<void, Error> applyAccess(int descriptor, std::string_view name, const AccessConfig& access);
+
+} // namespace ZeroCP

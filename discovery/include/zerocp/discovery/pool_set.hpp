@@ -1,0 +1,123 @@
+/// A pool set as this process has it: both files mapped, its ports and pairs managed. Shared by all endpoints of the
+/// process that use the set; every change is made under the domain's control lock.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "zerocp/config/config.hpp"
+#include "zerocp/core/error.hpp"
+#include "zerocp/core/holders.hpp"
+#include "zerocp/core/pool_view.hpp"
+#include "zerocp/core/shared_memory.hpp"
+
+namespace ZeroCP
+{
+
+/// How a set is to be made.
+struct PoolSetPlan
+{
+    std::string m_baseName; ///< zerocp.<domain>.<set>
+    bool m_automatic{false};
+    MemPoolConfig m_classes;         ///< configured sets: all classes; automatic: none yet
+    std::uint32_t m_classSlots{1};   ///< automatic sets: classes that may come
+    std::uint64_t m_classBytes{0};   ///< automatic sets: data range of one class
+    std::uint64_t m_commitLimit{0};  ///< bytes of chunks that may be committed
+    std::uint32_t m_portCapacity{0}; ///< endpoints
+    std::uint32_t m_portsPerTopic{0};
+    AccessConfig m_access;
+    bool m_prefault{false};
+};
+
+/// What a joining endpoint brings.
+struct PortRequest
+{
+    PortKind m_kind{PortKind::None};
+    std::uint32_t m_topic{0};
+    std::uint32_t m_processSlot{0};
+    std::uint32_t m_endpointSlot{0};
+    std::uint64_t m_endpointId{0};
+    std::uint32_t m_depth{0};
+    std::uint32_t m_limit{0};
+    std::uint32_t m_portLimit{0};  ///< limits.ports_per_topic
+    std::uint64_t m_chunkBytes{0}; ///< automatic sets: payload of the class it draws from; 0: added when needed
+};
+
+class PoolSet
+{
+  public:
+    /// Makes the two files and publishes them. NoSpace names what was needed and what was free; nothing stays behind.
+    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> create(const std::filesystem::path& root,
+                                                                          const PoolSetPlan& plan);
+    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> attach(const std::filesystem::path& root,
+                                                                          const std::string& baseName,
+                                                                          const AccessConfig& access);
+    /// Unlinks both files; who has them mapped keeps them.
+    static void removeFiles(const std::filesystem::path& root, const std::string& baseName);
+
+    /// A fresh view for a port. `writable`: with the read-write mapping of the data.
+    [[nodiscard]] Expected<PoolView, Error> view(bool writable);
+
+    /// Takes a port record and a holder bit, and commits what the newcomer needs; its pairs follow with connect().
+    /// LimitReached, NoSpace. Control lock held.
+    [[nodiscard]] Expected<HolderId, Error> addPort(const PortRequest& request);
+
+    /// Makes the pairs between `port` and its counterparts on its topic, then moves the epoch. Control lock held.
+    Expected<void, Error> connect(std::uint32_t port);
+
+    /// Automatic sets: makes sure that a class for payloads of `bytes` exists and that publisher `port` has its budget in
+    /// it. Control lock held.
+    Expected<void, Error> growClass(std::uint32_t port, std::uint64_t bytes);
+
+    [[nodiscard]] const std::string& baseName() const noexcept { return m_baseName; }
+    /// Sizes and counts of the classes, "128 x 10000, 1024 x 5000".
+    [[nodiscard]] std::string describeClasses() const;
+    [[nodiscard]] bool hasClasses(const MemPoolConfig& config) const;
+    [[nodiscard]] std::uint64_t largestChunk() const noexcept;
+
+    /// View for control operations, through the read-only data mapping.
+    [[nodiscard]] const PoolView& control() const noexcept { return m_control; }
+
+  private:
+    PoolSet(std::filesystem::path root, std::string baseName, AccessConfig access)
+        : m_root(std::move(root)), m_baseName(std::move(baseName)), m_access(std::move(access))
+    {
+    }
+
+    Expected<void, Error> build(const PoolSetPlan& plan);
+    Expected<void, Error> finishAttach();
+    /// The data segment's writable mapping, made if this process has none yet.
+    Expected<SharedMemory*, Error> writableData();
+    Expected<std::uint32_t, Error> takePortRecord();
+    Expected<std::uint32_t, Error> takeHolderBit(std::uint32_t topic, std::uint32_t limit) const;
+    Expected<std::uint32_t, Error> takePairRecord();
+    Expected<std::uint64_t, Error> placeBlock(std::uint64_t bytes);
+    Expected<void, Error> makePair(std::uint32_t publisher, std::uint32_t subscriber);
+    Expected<void, Error> commitManagement(const void* first, std::uint64_t bytes);
+    /// Commits every class's chunks up to what all publishers that draw from it may need; new ones in `port`'s name.
+    Expected<void, Error> commitBudgets(std::uint32_t port);
+    Expected<void, Error> addChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port);
+    std::filesystem::path m_root;
+    std::string m_baseName;
+    SharedMemory m_management;
+    SharedMemory m_dataRo;
+    SharedMemory m_dataRw; ///< mapped while this process publishes or commits
+    bool m_publishes{false};
+    AccessConfig m_access;
+    PoolRegistry m_registry;
+    PoolView m_control;
+};
+
+/// Chunks that publisher `port` may own at once: its loans, the newest window that any of its queues can hold, what its
+/// subscribers may hold (and one that an eviction left to each), and its stash. Sum of architecture decision "sizing".
+[[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes) noexcept;
+
+/// Chunks that a publisher keeps at hand: 8 small ones, 1 of 64 KiB and more.
+[[nodiscard]] constexpr std::uint32_t stashSize(std::uint64_t chunkBytes) noexcept
+{
+    return chunkBytes >= 65536 ? 1U : chunkBytes <= 8192 ? 8U : static_cast<std::uint32_t>(65536 / chunkBytes);
+}
+
+} // namespace ZeroCP

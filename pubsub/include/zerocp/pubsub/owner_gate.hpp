@@ -1,0 +1,148 @@
+/// Lets one thread at a time use a port's private state without a locked instruction, while handles may be dropped on
+/// any thread. The owner is the thread that used the port last; somebody else's drop takes another way.
+///
+/// A publisher or subscriber belongs to one thread at a time, but a Loan or Sample of it may be dropped anywhere, also
+/// on the thread that used to own it. So every owner has a token of its own, in which it says that it is inside; whoever
+/// becomes owner runs a barrier on every core and waits until the former owner is out.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+
+#include "zerocp/core/notifier.hpp"
+
+namespace ZeroCP
+{
+
+class OwnerGate
+{
+  public:
+    OwnerGate() : m_needsFence(!notifier::registerProcess()) {}
+    OwnerGate(const OwnerGate&) = delete;
+    OwnerGate& operator=(const OwnerGate&) = delete;
+
+    /// The calling thread is now the owner: it is the one that uses the port. Allocates and may wait for a drop under
+    /// way elsewhere, but only when the thread has changed.
+    void adopt()
+    {
+        // Acquire: another thread's token was filled before it was stored here.
+        if (const Token* token = m_current.load(std::memory_order_acquire);
+            token == nullptr || token->m_thread != std::this_thread::get_id()) [[unlikely]]
+        {
+            takeOver();
+        }
+    }
+
+    /// True if the calling thread is the owner: it may use the private state until leave().
+    [[nodiscard]] bool enter() noexcept
+    {
+        Token* token = m_current.load(std::memory_order_acquire);
+        if (token == nullptr || token->m_thread != std::this_thread::get_id())
+        {
+            return false;
+        }
+        // [sync:owner-gate] Store, then load again: a new owner stores m_current, runs a barrier on every core and then
+        // reads m_inside. Without registration for that barrier the fence stands here.
+        token->m_inside.store(true, std::memory_order_relaxed);
+        if (m_needsFence)
+        {
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+        }
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        if (m_current.load(std::memory_order_relaxed) == token) [[likely]]
+        {
+            return true;
+        }
+        token->m_inside.store(false, std::memory_order_release);
+        return false;
+    }
+
+    void leave() noexcept
+    {
+        // [sync:owner-gate] Release: what the owner did inside is visible to the next owner. It is the same token that
+        // enter() saw, since only this thread stores it.
+        tokenOfCaller()->m_inside.store(false, std::memory_order_release);
+    }
+
+    /// Nobody owns the port any more; every later enter() answers false. When this returns, nobody is inside.
+    void close()
+    {
+        const std::lock_guard guard(m_mutex);
+        m_closed = true;
+        evict();
+    }
+
+  private:
+    struct Token
+    {
+        std::thread::id m_thread;
+        std::atomic<bool> m_inside{false};
+    };
+
+    [[nodiscard]] Token* tokenOfCaller() noexcept
+    {
+        // The caller is inside, so its token is the current one or was until a moment ago.
+        Token* current = m_current.load(std::memory_order_relaxed);
+        if (current != nullptr && current->m_thread == std::this_thread::get_id()) [[likely]]
+        {
+            return current;
+        }
+        const std::lock_guard guard(m_mutex);
+        return tokenFor(std::this_thread::get_id());
+    }
+
+    void takeOver()
+    {
+        const std::lock_guard guard(m_mutex);
+        if (m_closed)
+        {
+            return;
+        }
+        Token* mine = tokenFor(std::this_thread::get_id());
+        evict();
+        m_current.store(mine, std::memory_order_release);
+    }
+
+    /// Takes the port from its owner and waits until that thread is out.
+    void evict()
+    {
+        const Token* former = m_current.exchange(nullptr, std::memory_order_seq_cst);
+        if (former == nullptr)
+        {
+            return;
+        }
+        static_cast<void>(notifier::barrierEverywhere()); // [sync:owner-gate]
+        while (former->m_inside.load(std::memory_order_acquire)) // a few instructions long
+        {
+            std::this_thread::yield();
+        }
+    }
+
+    /// A thread that ended and one that started may share an id: then they share the token, one after the other.
+    Token* tokenFor(std::thread::id thread)
+    {
+        for (const std::unique_ptr<Token>& token : m_tokens)
+        {
+            if (token->m_thread == thread)
+            {
+                return token.get();
+            }
+        }
+        m_tokens.push_back(std::make_unique<Token>());
+        m_tokens.back()->m_thread = thread;
+        return m_tokens.back().get();
+    }
+
+    std::atomic<Token*> m_current{nullptr};
+    const bool m_needsFence;
+    bool m_closed{false};
+    std::mutex m_mutex;
+    std::vector<std::unique_ptr<Token>> m_tokens;
+};
+
+} // namespace ZeroCP

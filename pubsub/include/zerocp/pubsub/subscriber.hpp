@@ -1,0 +1,95 @@
+/// Receives messages of one type from every publisher of one topic. Move-only handle; one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "zerocp/pubsub/data_errors.hpp"
+#include "zerocp/pubsub/sample.hpp"
+#include "zerocp/pubsub/subscriber_port.hpp"
+
+namespace ZeroCP
+{
+
+template <typename Message>
+class [[nodiscard]] Subscriber
+{
+  public:
+    Subscriber() noexcept = default; ///< empty: every call answers Closed
+    Subscriber(const Subscriber&) = delete;
+    Subscriber& operator=(const Subscriber&) = delete;
+    Subscriber(Subscriber&& other) noexcept : m_port(std::exchange(other.m_port, nullptr)) {}
+    Subscriber& operator=(Subscriber&& other) noexcept
+    {
+        Subscriber old(std::move(other));
+        std::swap(m_port, old.m_port);
+        return *this;
+    }
+    /// Leaves the topic, now or with the last Sample. Control call.
+    ~Subscriber()
+    {
+        if (m_port != nullptr)
+        {
+            m_port->close();
+        }
+    }
+
+    /// The oldest message of the next publisher in turn; order is kept per publisher. Never blocks.
+    ///
+    /// Errors: NoData; TooManyHeld if max_held samples are out, until one is dropped; Corrupt if a peer wrote nonsense,
+    /// which is skipped; Closed, Forked.
+    [[nodiscard]] Expected<Sample<Message>, TakeError> take()
+    {
+        return m_port == nullptr ? closed() : sample(m_port->take());
+    }
+
+    /// The message with the latest publish time of all that wait; the others are dropped and do not count as missed.
+    [[nodiscard]] Expected<Sample<Message>, TakeError> takeLatest()
+    {
+        return m_port == nullptr ? closed() : sample(m_port->takeLatest());
+    }
+
+    /// take(), waiting up to `timeout` (negative: for ever): spins for wait.spin, then sleeps. Timeout if nothing came.
+    [[nodiscard]] Expected<Sample<Message>, TakeError> wait(std::chrono::nanoseconds timeout)
+    {
+        return m_port == nullptr ? closed() : sample(m_port->wait(timeout));
+    }
+
+    /// Messages lost because this subscriber was too slow, exactly: for every publisher, what it published since both
+    /// matched is what was received, skipped by takeLatest(), still waits, or is counted here.
+    [[nodiscard]] std::uint64_t missed() const noexcept { return m_port == nullptr ? 0 : m_port->missed(); }
+
+    /// Publishers that exist or have left something to take.
+    [[nodiscard]] std::size_t publisherCount() { return m_port == nullptr ? 0 : m_port->publisherCount(); }
+
+    /// Whether `address` lies in this subscriber's read-only mapping of the topic's data segment.
+    [[nodiscard]] bool isInDataSegment(const void* address) const noexcept
+    {
+        return m_port != nullptr && m_port->view().containsData(address);
+    }
+
+    /// Normalised; empty when empty.
+    [[nodiscard]] std::string topic() const { return m_port == nullptr ? std::string() : m_port->topic(); }
+
+  private:
+    friend class Node;
+
+    explicit Subscriber(SubscriberPort& port) noexcept : m_port(&port) {}
+
+    [[nodiscard]] static Expected<Sample<Message>, TakeError> closed() { return tl::unexpected(TakeError::Closed); }
+
+    [[nodiscard]] Expected<Sample<Message>, TakeError> sample(const Expected<SubscriberPort::HeldChunk, TakeError>& held)
+    {
+        if (!held)
+        {
+            return tl::unexpected(held.error());
+        }
+        return Sample<Message>(*m_port, *held);
+    }
+
+    SubscriberPort* m_port{nullptr};
+};
+
+} // namespace ZeroCP

@@ -1,0 +1,173 @@
+#include "zerocp/pubsub/node.hpp"
+
+#include <charconv>
+#include <cstdlib>
+
+#include "zerocp/config/topic_name.hpp"
+#include "zerocp/config/yaml_loader.hpp"
+
+namespace ZeroCP
+{
+
+/// A node's row in the discovery segment; shared with the endpoints that the node made.
+struct Node::Membership
+{
+    Membership(std::shared_ptr<Domain> domain, std::string name, std::uint32_t row)
+        : m_domain(std::move(domain)), m_name(std::move(name)), m_row(row)
+    {
+    }
+    Membership(const Membership&) = delete;
+    Membership& operator=(const Membership&) = delete;
+    ~Membership()
+    {
+        if (!m_domain->isForked())
+        {
+            m_domain->removeNode(m_row);
+        }
+    }
+
+    std::shared_ptr<Domain> m_domain;
+    std::string m_name;
+    std::uint32_t m_row;
+};
+
+namespace
+{
+
+std::string environment(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string() : value;
+}
+
+Expected<Config, Error> configOf(const NodeOptions& options)
+{
+    if (options.config)
+    {
+        auto valid = validate(*options.config);
+        return valid ? Expected<Config, Error>(*options.config) : tl::unexpected(valid.error());
+    }
+    const std::string file = options.configFile.empty() ? environment("ZEROCP_CONFIG") : options.configFile.native();
+    return file.empty() ? Config{} : loadConfig(file);
+}
+
+Expected<std::uint32_t, Error> domainOf(const NodeOptions& options, const Config& config)
+{
+    constexpr std::uint32_t kMaxDomain = 65535;
+    const std::string text = options.domain ? std::to_string(*options.domain) : environment("ZEROCP_DOMAIN");
+    if (text.empty())
+    {
+        return config.domain;
+    }
+    std::uint32_t domain = 0;
+    const char* end = text.data() + text.size();
+    const auto parsed = std::from_chars(text.data(), end, domain);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || domain > kMaxDomain)
+    {
+        return failure(ErrorCode::ConfigInvalid, (options.domain ? "NodeOptions::domain" : "ZEROCP_DOMAIN") +
+                                                     std::string(": found '") + text +
+                                                     "', expected a number from 0 to " + std::to_string(kMaxDomain));
+    }
+    return domain;
+}
+
+std::filesystem::path rootOf(const NodeOptions& options)
+{
+    if (!options.root.empty())
+    {
+        return options.root;
+    }
+    const std::string root = environment("ZEROCP_ROOT");
+    return root.empty() ? std::filesystem::path(kDefaultRoot) : std::filesystem::path(root);
+}
+
+} // namespace
+
+Expected<Node, Error> Node::create(std::string_view name, const NodeOptions& options)
+{
+    auto checked = checkNodeName(name);
+    if (!checked)
+    {
+        return tl::unexpected(checked.error());
+    }
+    auto config = configOf(options);
+    if (!config)
+    {
+        return tl::unexpected(config.error());
+    }
+    const auto number = domainOf(options, *config);
+    if (!number)
+    {
+        return tl::unexpected(number.error());
+    }
+    config->domain = *number;
+    auto domain = Domain::join(*config, rootOf(options));
+    if (!domain)
+    {
+        return tl::unexpected(domain.error());
+    }
+    const auto row = (*domain)->addNode(*checked);
+    if (!row)
+    {
+        return tl::unexpected(row.error());
+    }
+    return Node(std::make_shared<Membership>(std::move(*domain), std::move(*checked), *row));
+}
+
+Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view topic, const TypeInfo& type, const QoS& qos)
+{
+    if (m_membership == nullptr)
+    {
+        return failure(ErrorCode::Closed, "this node was moved from or never created");
+    }
+    auto name = normaliseTopicName(topic);
+    if (!name)
+    {
+        return tl::unexpected(name.error());
+    }
+    if (type.name.size() > decltype(TopicRecord::m_typeName)::maxLength())
+    {
+        return failure(ErrorCode::InvalidName, "topic '" + *name + "': the type's name has " +
+                                                   std::to_string(type.name.size()) + " bytes, at most " +
+                                                   std::to_string(decltype(TopicRecord::m_typeName)::maxLength()) +
+                                                   " fit; specialise TypeName for it");
+    }
+    return m_membership->m_domain->addEndpoint({.m_kind = kind,
+                                                .m_topic = std::move(*name),
+                                                .m_type = type,
+                                                .m_qos = qos,
+                                                .m_node = m_membership->m_row,
+                                                .m_nodeOwner = m_membership});
+}
+
+Expected<PublisherPort*, Error> Node::makePublisher(std::string_view topic, const TypeInfo& type, const QoS& qos)
+{
+    auto grant = request(PortKind::Publisher, topic, type, qos);
+    if (!grant)
+    {
+        return tl::unexpected(grant.error());
+    }
+    return PublisherPort::create(m_membership->m_domain, std::move(*grant));
+}
+
+Expected<SubscriberPort*, Error> Node::makeSubscriber(std::string_view topic, const TypeInfo& type, const QoS& qos)
+{
+    auto grant = request(PortKind::Subscriber, topic, type, qos);
+    if (!grant)
+    {
+        return tl::unexpected(grant.error());
+    }
+    return SubscriberPort::create(m_membership->m_domain, std::move(*grant), type.isSlice ? 0 : type.size);
+}
+
+std::string Node::name() const
+{
+    return m_membership == nullptr ? std::string() : m_membership->m_name;
+}
+
+std::uint32_t Node::domain() const noexcept
+{
+    return m_membership == nullptr ? 0 : m_membership->m_domain->config().domain;
+}
+
+} // namespace ZeroCP

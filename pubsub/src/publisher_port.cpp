@@ -1,0 +1,503 @@
+#include "zerocp/pubsub/publisher_port.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include "zerocp/core/contract.hpp"
+
+namespace ZeroCP
+{
+
+namespace
+{
+
+using holder::bitOf;
+using holder::generationOf;
+using holder::kBits;
+using holder::word;
+using holder::wordOf;
+
+} // namespace
+
+Expected<PublisherPort*, Error> PublisherPort::create(std::shared_ptr<Domain> domain, EndpointGrant grant)
+{
+    auto view = grant.m_set->view(true);
+    if (!view)
+    {
+        domain->removeEndpoint(grant);
+        return tl::unexpected(view.error());
+    }
+    return new PublisherPort(std::move(domain), std::move(grant), *view);
+}
+
+PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view)
+    : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
+      m_me(grant.m_holder), m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
+      m_firstSequence(m_sequence), m_generation(fork_guard::generation()), m_loanLimit(grant.m_limit),
+      m_needsFence(!notifier::registerProcess()), m_masks(view.holderWords(), 0),
+      m_ledger(view.maxChunks(), view.holderWords()), m_foreignDrops(grant.m_limit), m_domain(std::move(domain)),
+      m_grant(std::move(grant))
+{
+    m_connections.reserve(std::min<std::uint32_t>(view.holderWords() * holder::kBitsPerWord, 1024));
+    enter();
+    onEpoch(); // subscribers that were there before are matched now
+    leave();
+}
+
+void PublisherPort::onEpoch() noexcept
+{
+    const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
+    // New classes or chunks may have come with the newcomers; a view that does not fit keeps the old ones.
+    static_cast<void>(m_view.refresh());
+    dropGoneSubscribers();
+    findNewSubscribers();
+    rebuildMasks();
+    updateBudgets();
+    m_epoch = epoch;
+    m_record->m_epochSeen.store(epoch, std::memory_order_release);
+}
+
+void PublisherPort::dropGoneSubscribers() noexcept
+{
+    for (std::size_t i = 0; i < m_connections.size();)
+    {
+        const Connection gone = m_connections[i];
+        const PairRecord& pair = m_view.pair(gone.m_record);
+        // [sync:gone] Acquire. Partner: recovery, which sets the flag and then moves the epoch.
+        const bool stays = pair.m_state.load(std::memory_order_acquire) == PairRecord::Used &&
+                           pair.m_incarnation.load(std::memory_order_acquire) == gone.m_incarnation;
+        if (stays)
+        {
+            ++i;
+            continue;
+        }
+        m_connections[i] = m_connections.back();
+        m_connections.pop_back();
+        // What only we may have added, only we can take away without a fence: bits that were set after the sweep.
+        for (std::uint32_t f = m_ledger.flying(); f-- > 0;)
+        {
+            const std::uint32_t chunk = m_ledger.flight(f);
+            returned(chunk, gone, m_view.record(chunk).m_publication.load(std::memory_order_relaxed));
+            if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+            {
+                keep(chunk);
+            }
+        }
+    }
+}
+
+void PublisherPort::findNewSubscribers() noexcept
+{
+    const std::uint32_t used =
+        std::min(m_view.header().m_pairHighWater.load(std::memory_order_acquire), m_view.pairCapacity());
+    for (std::uint32_t i = 0; i < used && m_connections.size() < m_connections.capacity(); ++i)
+    {
+        PairRecord& record = m_view.pair(i);
+        // [sync:pair] Acquire: place and shape come before the state. Partner: PoolSet::makePair().
+        if (record.m_state.load(std::memory_order_acquire) != PairRecord::Used ||
+            record.m_publisherPort.load(std::memory_order_acquire) != m_me.m_port)
+        {
+            continue;
+        }
+        const auto pair = m_view.pairView(record);
+        const std::uint32_t reader = record.m_subscriberPort.load(std::memory_order_acquire);
+        if (!pair || reader >= m_view.portCapacity() ||
+            pair->m_head->m_join.load(std::memory_order_acquire) != PairHead::kWantsToJoin)
+        {
+            continue;
+        }
+        PortRecord& port = m_view.port(reader);
+        const std::uint32_t holderIndex = port.m_holderIndex.load(std::memory_order_relaxed);
+        if (wordOf(holderIndex) >= m_view.holderWords())
+        {
+            continue; // scribbled on
+        }
+        Connection connection;
+        connection.m_pair = *pair;
+        connection.m_reader = &port;
+        connection.m_settled = m_sequence;
+        connection.m_holder = holderIndex;
+        connection.m_bit = bitOf(holderIndex);
+        connection.m_word = wordOf(holderIndex);
+        connection.m_record = i;
+        connection.m_incarnation = record.m_incarnation.load(std::memory_order_acquire);
+        m_connections.push_back(connection); // within the reserved capacity
+        pair->m_head->m_floor.store(m_sequence, std::memory_order_relaxed);
+        // [sync:join] Release: the floor comes before. Partner: SubscriberPort::announce().
+        pair->m_head->m_join.store(m_sequence, std::memory_order_release);
+    }
+}
+
+void PublisherPort::rebuildMasks() noexcept
+{
+    std::fill(m_masks.begin(), m_masks.end(), 0);
+    m_usedWords = wordOf(m_me.m_holder) + 1;
+    for (const Connection& connection : m_connections)
+    {
+        m_masks[connection.m_word] |= connection.m_bit;
+        m_usedWords = std::max(m_usedWords, connection.m_word + 1);
+    }
+}
+
+void PublisherPort::updateBudgets() noexcept
+{
+    const std::uint32_t classes = m_record->m_classes.load(std::memory_order_acquire);
+    const bool automatic = m_view.header().m_automatic != 0;
+    for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
+    {
+        const bool mine = !automatic || (classes >> pool & 1U) != 0; // a configured class is everybody's
+        m_budgets[pool] = mine ? publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize) : 0;
+    }
+}
+
+Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
+{
+    if (m_view.header().m_automatic == 0 || bytes > m_domain->maxMessageBytes())
+    {
+        return tl::unexpected(LoanError::PayloadTooLarge);
+    }
+    if (!m_domain->growClass(m_grant, bytes))
+    {
+        return tl::unexpected(LoanError::NoSpace);
+    }
+    const Busy busy(*this);
+    static_cast<void>(m_view.refresh());
+    updateBudgets();
+    const std::uint32_t pool = m_view.fittingClass(bytes);
+    if (pool == m_view.classCount() || m_budgets[pool] == 0)
+    {
+        return tl::unexpected(LoanError::NoSpace);
+    }
+    return pool;
+}
+
+bool PublisherPort::refill(std::uint32_t pool) noexcept
+{
+    drainForeignDrops();
+    for (int attempt = 0; attempt < 2 && m_ledger.stashed(pool) == 0; ++attempt)
+    {
+        if (attempt == 1)
+        {
+            m_domain->recoverDeadSoon(); // outside of Busy: it may wait for other publishers
+        }
+        const Busy busy(*this);
+        collect();
+        if (m_ledger.stashed(pool) == 0 && m_ownedOf[pool] + 1 > m_budgets[pool])
+        {
+            scan(); // before we take more than our share
+        }
+        if (m_ledger.stashed(pool) != 0)
+        {
+            break;
+        }
+        const PoolView::Class& in = m_view.classAt(pool);
+        const std::uint32_t room = m_budgets[pool] > m_ownedOf[pool] ? m_budgets[pool] - m_ownedOf[pool] : 0;
+        std::array<std::uint32_t, PortRecord::kBatch> popped{};
+        const std::uint32_t wanted = std::min(room, stashSize(in.m_chunkSize));
+        const std::uint32_t count = wanted == 0 ? 0 : holders::pop(m_view, in, m_me, wanted, popped);
+        for (std::uint32_t i = count; i-- > 0;)
+        {
+            m_ledger.stash(pool, popped[i]);
+        }
+        m_ownedOf[pool] += count;
+        if (count == 0)
+        {
+            scan();
+        }
+    }
+    m_record->m_stashed.store(m_ledger.stashed(pool), std::memory_order_relaxed);
+    return m_ledger.stashed(pool) != 0;
+}
+
+/// All other bits of `chunk` are gone or handed back: ours alone, by rule X with plain stores. The generation moves
+/// before the chunk can be used again, so a stale exchange of a reaper fails.
+void PublisherPort::keep(std::uint32_t chunk) noexcept
+{
+    for (std::uint32_t x = m_view.holderWords(); x-- > 0;)
+    {
+        std::atomic<std::uint64_t>& target = m_view.word(chunk, x);
+        const std::uint64_t generation = generationOf(target.load(std::memory_order_relaxed)) + 1;
+        // [sync:holder-word] Release: whoever sees the new generation sees a chunk that nobody else holds.
+        target.store(word(generation, x == 0 ? ChunkState::InUse : ChunkState::Free, ownBit(x)),
+                     std::memory_order_release);
+    }
+    m_ledger.endFlight(chunk);
+    toStash(chunk);
+}
+
+void PublisherPort::toStash(std::uint32_t chunk) noexcept
+{
+    const PoolView::Class* in = m_view.classOf(chunk);
+    ZCP_EXPECTS(in != nullptr, "a chunk of ours belongs to a class");
+    backToStash(in->m_list.m_pool, chunk);
+}
+
+/// `from` has no further right to publication `tag` of `chunk`: returned, evicted or gone. The bit is checked, so a hint
+/// acts once.
+void PublisherPort::returned(std::uint32_t chunk, const Connection& from, std::uint64_t tag) noexcept
+{
+    if (chunk >= m_view.maxChunks() || !m_ledger.isFlying(chunk))
+    {
+        return; // stale hint
+    }
+    std::atomic<std::uint64_t>& target = m_view.word(chunk, from.m_word);
+    // [sync:return] Acquire: the subscriber's reads are done. Partner: its release store into the return ring.
+    if ((target.load(std::memory_order_acquire) & from.m_bit) == 0 ||
+        m_view.record(chunk).m_publication.load(std::memory_order_relaxed) != tag)
+    {
+        return;
+    }
+    target.fetch_and(~from.m_bit, std::memory_order_acq_rel);
+    if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+    {
+        keep(chunk);
+    }
+}
+
+/// Empties the return rings: gathers the bits given back per chunk; then one store (everybody has) or one AND per word;
+/// then the ring heads. A crash before the heads: recovery applies the returns again, and finds the bits gone.
+void PublisherPort::collect() noexcept
+{
+    bool any = false;
+    for (Connection& connection : m_connections)
+    {
+        const PairView& pair = connection.m_pair;
+        for (;; ++connection.m_returns)
+        {
+            // [sync:return] Acquire: the subscriber is done reading. Partner: SubscriberPort::release().
+            const std::uint64_t value = pair.returned(connection.m_returns).load(std::memory_order_acquire);
+            if (!pair.isReturn(value, connection.m_returns))
+            {
+                break;
+            }
+            any = true;
+            const std::uint32_t chunk = entry::chunkOf(value);
+            const bool known = chunk < m_view.maxChunks() && m_ledger.isFlying(chunk);
+            if (known &&
+                m_view.record(chunk).m_publication.load(std::memory_order_relaxed) ==
+                    publicationTag(m_me.m_port, entry::sequenceOf(value)) &&
+                (m_view.word(chunk, connection.m_word).load(std::memory_order_acquire) & connection.m_bit) != 0)
+            {
+                m_ledger.gather(chunk, connection.m_word, connection.m_bit);
+            }
+        }
+    }
+    if (!any)
+    {
+        return;
+    }
+    applyReturns();
+    for (const Connection& connection : m_connections)
+    {
+        // [sync:ring-head] Release: the bits are cleared before. Partner: SubscriberPort::release(), recovery.
+        connection.m_pair.m_head->m_ringHead.store(connection.m_returns, std::memory_order_release);
+    }
+    trim();
+}
+
+void PublisherPort::applyReturns() noexcept
+{
+    for (std::uint32_t i = 0; i < m_ledger.touchedCount(); ++i)
+    {
+        const std::uint32_t chunk = m_ledger.touched(i);
+        bool all = true;
+        for (std::uint32_t x = 0; x < m_view.holderWords(); ++x)
+        {
+            const std::uint64_t left = m_view.word(chunk, x).load(std::memory_order_acquire) & kBits;
+            all &= (left & ~m_ledger.returned(chunk, x)) == ownBit(x);
+        }
+        for (std::uint32_t x = 0; x < m_view.holderWords(); ++x)
+        {
+            const std::uint64_t bits = m_ledger.returned(chunk, x);
+            if (!all && bits != 0)
+            {
+                m_view.word(chunk, x).fetch_and(~bits, std::memory_order_acq_rel);
+            }
+            m_ledger.returned(chunk, x) = 0;
+        }
+        if (all || holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+        {
+            keep(chunk);
+        }
+    }
+    m_ledger.clearTouched();
+}
+
+/// Bits that were cleared without a hint: full rings, dead subscribers, samples dropped on other threads.
+void PublisherPort::scan() noexcept
+{
+    for (std::uint32_t f = m_ledger.flying(); f-- > 0;)
+    {
+        const std::uint32_t chunk = m_ledger.flight(f);
+        if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+        {
+            keep(chunk);
+        }
+    }
+}
+
+/// What exceeds the stash goes back to the shared list at once, so that others of the pool set can have it.
+void PublisherPort::trim() noexcept
+{
+    for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
+    {
+        const std::uint32_t most = 2 * stashSize(m_view.classAt(pool).m_chunkSize);
+        if (m_ledger.stashed(pool) > most)
+        {
+            giveBack(pool, m_ledger.stashed(pool) - most / 2);
+        }
+    }
+}
+
+void PublisherPort::giveBack(std::uint32_t pool, std::uint32_t count) noexcept
+{
+    std::array<std::uint32_t, PortRecord::kBatch> batch{};
+    while (count > 0)
+    {
+        const std::uint32_t now = std::min(count, PortRecord::kBatch);
+        for (std::uint32_t i = 0; i < now; ++i)
+        {
+            batch[i] = m_ledger.unstash(pool);
+            holders::markFreeing(m_view, m_me.m_port, batch[i]);
+        }
+        holders::putBack(m_view, m_view.classAt(pool), m_me.m_port, std::span(batch).first(now));
+        m_ownedOf[pool] -= now;
+        count -= now;
+    }
+    m_record->m_stashed.store(m_ledger.stashed(pool), std::memory_order_relaxed);
+}
+
+/// KEEP_LAST: the oldest entry goes. Mark, fence, read the position once (Dekker with announce()), one verdict.
+[[gnu::noinline]] void PublisherPort::makeRoom(Connection& connection, std::uint64_t sequence) noexcept
+{
+    const PairView& pair = connection.m_pair;
+    const std::uint64_t oldest = sequence - pair.m_depth;
+    const std::uint64_t floor = pair.m_head->m_floor.load(std::memory_order_relaxed); // ours
+    std::uint64_t at = pair.m_head->m_position.load(std::memory_order_acquire);
+    connection.m_settled = std::max(floor, at);
+    if (connection.m_settled > oldest)
+    {
+        return; // taken long ago: no fence, one line read per depth messages
+    }
+    std::atomic<std::uint64_t>& slot = pair.slot(oldest);
+    const std::uint64_t evicted = slot.load(std::memory_order_relaxed); // ours
+    slot.store(entry::kEvicted | entry::make(oldest, 0), std::memory_order_release);
+    // [sync:position] The mark first, then the position. Partner: the exchange in SubscriberPort::announce().
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    at = pair.m_head->m_position.load(std::memory_order_acquire);
+    if (at == oldest)
+    {
+        pair.m_head->m_doubt.store(evicted, std::memory_order_release); // it may have it: its bit is left to it
+    }
+    else if (oldest > at)
+    {
+        returned(entry::chunkOf(evicted), connection, publicationTag(m_me.m_port, oldest));
+    }
+    // [sync:floor] Release: the verdict comes before. Killed before this line: the subscriber waits at `oldest`, and
+    // recovery gives the verdict. Partner: SubscriberPort::skipLost().
+    pair.m_head->m_floor.store(oldest + 1, std::memory_order_release);
+    connection.m_settled = std::max(at, oldest + 1);
+}
+
+void PublisherPort::drainForeignDrops() noexcept
+{
+    std::uint32_t chunk = 0;
+    while (m_foreignDrops.pop(chunk))
+    {
+        toStash(chunk);
+    }
+    m_loans.fold();
+    m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
+}
+
+void PublisherPort::dropLoan(const LoanedChunk& loan) noexcept
+{
+    if (isForked())
+    {
+        return; // the parent's
+    }
+    if (m_gate.enter())
+    {
+        backToStash(loan.m_class, loan.m_chunk);
+        m_loans.remove();
+        m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
+        m_gate.leave();
+        return;
+    }
+    // As many nodes as loans were reserved, so this neither fails nor allocates.
+    const bool pushed = m_foreignDrops.bounded_push(loan.m_chunk);
+    ZCP_EXPECTS(pushed, "more loans were dropped than had been given");
+    if (m_loans.removeForeign())
+    {
+        finish();
+    }
+}
+
+void PublisherPort::close() noexcept
+{
+    if (isForked())
+    {
+        return; // the parent's; the child's copy of this object is left alone
+    }
+    m_gate.close();
+    if (m_loans.close())
+    {
+        finish();
+    }
+}
+
+/// Nobody else knows the port any more, whichever thread this is.
+void PublisherPort::finish() noexcept
+{
+    std::uint32_t chunk = 0;
+    while (m_foreignDrops.pop(chunk))
+    {
+        toStash(chunk);
+    }
+    {
+        const Busy busy(*this);
+        collect();
+        scan();
+        for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
+        {
+            giveBack(pool, m_ledger.stashed(pool));
+        }
+    }
+    m_domain->removeEndpoint(m_grant);
+    delete this;
+}
+
+std::size_t PublisherPort::subscriberCount()
+{
+    if (isForked())
+    {
+        return 0;
+    }
+    m_gate.adopt();
+    const Busy busy(*this);
+    return m_connections.size();
+}
+
+bool PublisherPort::waitForSubscribers(std::size_t count, std::chrono::nanoseconds timeout)
+{
+    const auto start = std::chrono::steady_clock::now();
+    while (!isForked())
+    {
+        const std::uint64_t seen = m_epochWord->load(std::memory_order_acquire);
+        if (subscriberCount() >= count)
+        {
+            return true;
+        }
+        const auto gone = std::chrono::steady_clock::now() - start;
+        if (gone >= timeout)
+        {
+            return false;
+        }
+        notifier::waitForEpoch(*m_epochWord, seen, std::min<std::chrono::nanoseconds>(timeout - gone, notifier::kSlice));
+        m_domain->recoverDeadSoon();
+    }
+    return false;
+}
+
+} // namespace ZeroCP

@@ -1,0 +1,357 @@
+#include "zerocp/pubsub/subscriber_port.hpp"
+
+#include <algorithm>
+
+namespace ZeroCP
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+/// Spinning threads look at their slot this often before they ask for the time.
+constexpr int kPollsPerClock = 32;
+
+void relax() noexcept
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+}
+
+Clock::time_point deadlineAfter(std::chrono::nanoseconds timeout)
+{
+    const Clock::time_point now = Clock::now();
+    const bool forEver = timeout < std::chrono::nanoseconds::zero() || timeout > Clock::time_point::max() - now;
+    return forEver ? Clock::time_point::max() : now + timeout;
+}
+
+} // namespace
+
+Expected<SubscriberPort*, Error> SubscriberPort::create(std::shared_ptr<Domain> domain, EndpointGrant grant,
+                                                        std::uint64_t payloadBytes)
+{
+    auto view = grant.m_set->view(false);
+    if (!view)
+    {
+        domain->removeEndpoint(grant);
+        return tl::unexpected(view.error());
+    }
+    return new SubscriberPort(std::move(domain), std::move(grant), *view, payloadBytes);
+}
+
+SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
+                               std::uint64_t payloadBytes)
+    : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
+      m_me(grant.m_holder), m_generation(fork_guard::generation()), m_payloadBytes(payloadBytes),
+      m_heldLimit(grant.m_limit), m_spin(domain->config().wait.spin), m_domain(std::move(domain)),
+      m_grant(std::move(grant))
+{
+    onEpoch();
+}
+
+void SubscriberPort::onEpoch()
+{
+    const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
+    noticeGonePublishers();
+    findNewPublishers();
+    m_epoch = epoch;
+    m_record->m_epochSeen.store(epoch, std::memory_order_release);
+}
+
+void SubscriberPort::noticeGonePublishers()
+{
+    for (Connection& connection : m_connections)
+    {
+        if (!connection.m_used || connection.m_gone)
+        {
+            continue;
+        }
+        const PairRecord& record = m_view.pair(connection.m_record);
+        // [sync:gone] Acquire: the floor and the doubt of the last eviction come before. Partner: recovery.
+        if ((record.m_state.load(std::memory_order_acquire) & PairRecord::PublisherGone) == 0)
+        {
+            continue;
+        }
+        connection.m_gone = true;
+        ++m_goneCount;
+        // A return that we wrote to a publisher that was going may have been seen by nobody: act on it ourselves. If
+        // somebody has, the bit is gone or belongs to another publication.
+        for (std::uint64_t i = connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire);
+             i < connection.m_returns; ++i)
+        {
+            dropOwnBit(connection.m_publisherPort, connection.m_pair.returned(i).load(std::memory_order_relaxed));
+        }
+    }
+}
+
+SubscriberPort::Connection& SubscriberPort::freeConnection()
+{
+    const auto free = std::find_if(m_connections.begin(), m_connections.end(),
+                                   [](const Connection& connection) { return !connection.m_used; });
+    return free != m_connections.end() ? *free : m_connections.emplace_back();
+}
+
+void SubscriberPort::findNewPublishers()
+{
+    const std::uint32_t used =
+        std::min(m_view.header().m_pairHighWater.load(std::memory_order_acquire), m_view.pairCapacity());
+    for (std::uint32_t i = 0; i < used; ++i)
+    {
+        PairRecord& record = m_view.pair(i);
+        const std::uint32_t state = record.m_state.load(std::memory_order_acquire); // [sync:pair]
+        const std::uint64_t incarnation = record.m_incarnation.load(std::memory_order_acquire);
+        const bool mine = (state & PairRecord::Used) != 0 && (state & PairRecord::SubscriberGone) == 0 &&
+                          record.m_subscriberPort.load(std::memory_order_acquire) == m_me.m_port;
+        const bool known = std::any_of(m_connections.begin(), m_connections.end(),
+                                       [incarnation](const Connection& connection)
+                                       { return connection.m_used && connection.m_incarnation == incarnation; });
+        const auto pair = mine && !known ? m_view.pairView(record) : std::nullopt;
+        if (!pair)
+        {
+            continue;
+        }
+        Connection& connection = freeConnection();
+        connection = Connection{};
+        connection.m_pair = *pair;
+        connection.m_incarnation = incarnation;
+        connection.m_publisherPort = record.m_publisherPort.load(std::memory_order_acquire);
+        connection.m_record = i;
+        connection.m_used = true;
+        connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
+        m_goneCount += connection.m_gone ? 1U : 0U;
+    }
+}
+
+/// Whether the publisher is gone and has left nothing to take: what it wrote is final.
+bool SubscriberPort::isDrained(const Connection& connection) const noexcept
+{
+    const PairHead& head = *connection.m_pair.m_head;
+    std::uint64_t position = connection.m_position;
+    if (position == 0)
+    {
+        position = head.m_join.load(std::memory_order_acquire); // [sync:join]
+        if (position == PairHead::kWantsToJoin || position == 0)
+        {
+            return connection.m_gone; // left before it saw us
+        }
+    }
+    const std::uint64_t value = connection.m_pair.slot(position).load(std::memory_order_acquire); // [sync:slot]
+    return connection.m_gone && entry::distance(value, position) < 0 &&
+           head.m_floor.load(std::memory_order_acquire) <= position;
+}
+
+/// The pairs of drained publishers can be used again.
+void SubscriberPort::forgetDrained() noexcept
+{
+    for (Connection& connection : m_connections)
+    {
+        if (connection.m_used && isDrained(connection))
+        {
+            connection.m_used = false;
+            --m_goneCount;
+            // [sync:gone] Release: we read and write nothing in the block any more. Partner: PoolSet::takePairRecord().
+            m_view.pair(connection.m_record).m_state.fetch_or(PairRecord::SubscriberGone, std::memory_order_acq_rel);
+        }
+    }
+}
+
+/// Says which entry we look at before we look. Dekker with PublisherPort::makeRoom().
+bool SubscriberPort::announce(Connection& connection) noexcept
+{
+    PairHead& head = *connection.m_pair.m_head;
+    if (connection.m_position == 0)
+    {
+        // [sync:join] Acquire: the floor was set before. Partner: PublisherPort::findNewSubscribers().
+        const std::uint64_t join = head.m_join.load(std::memory_order_acquire);
+        if (join == PairHead::kWantsToJoin || join == 0)
+        {
+            return false;
+        }
+        connection.m_position = join;
+    }
+    // [sync:position] seq_cst exchange: the position first, then the slot. Partner: the fence in makeRoom().
+    head.m_position.exchange(connection.m_position, std::memory_order_seq_cst);
+    connection.m_announced = connection.m_position;
+    return true;
+}
+
+/// The entry at our position was evicted: go on at the floor. False if its publisher is still at it.
+[[gnu::noinline]] bool SubscriberPort::skipLost(Connection& connection) noexcept
+{
+    PairHead& head = *connection.m_pair.m_head;
+    const std::uint64_t floor = head.m_floor.load(std::memory_order_acquire); // [sync:floor]
+    const std::uint64_t doubt = head.m_doubt.load(std::memory_order_acquire);
+    if (floor <= connection.m_position)
+    {
+        return false;
+    }
+    if (doubt != 0 && entry::sequenceOf(doubt) == (connection.m_position & kSequenceMask))
+    {
+        // Left to us, and we did not get it.
+        if (connection.m_gone)
+        {
+            dropOwnBit(connection.m_publisherPort, doubt);
+        }
+        else
+        {
+            giveBack(connection, doubt);
+        }
+    }
+    m_missed += floor - connection.m_position;
+    head.m_missed.store(head.m_missed.load(std::memory_order_relaxed) + floor - connection.m_position,
+                        std::memory_order_relaxed);
+    m_record->m_missed.store(m_missed, std::memory_order_relaxed);
+    connection.m_position = floor;
+    return true;
+}
+
+/// Takes our bit away ourselves: the ring is full or the publisher is gone. The last holder frees the chunk.
+[[gnu::noinline]] void SubscriberPort::dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept
+{
+    const std::lock_guard guard(m_listMutex);
+    holders::dropAndFree(m_view, m_me.m_port, entry::chunkOf(value), m_me.m_holder,
+                         publicationTag(publisherPort, entry::sequenceOf(value)));
+}
+
+/// The same on a thread that may not use the port: clears the bit without the port's ring or notes.
+void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
+{
+    std::uint32_t chunk = entry::chunkOf(held.m_entry);
+    const std::uint64_t tag = publicationTag(held.m_publisherPort, entry::sequenceOf(held.m_entry));
+    if (!holders::clear(m_view, chunk, m_me.m_holder, tag))
+    {
+        return;
+    }
+    const std::lock_guard guard(m_listMutex);
+    if (holders::adopt(m_view, m_me.m_port, chunk))
+    {
+        holders::putBack(m_view, *m_view.classOf(chunk), m_me.m_port, std::span(&chunk, 1));
+    }
+}
+
+bool SubscriberPort::mayHoldMore() noexcept
+{
+    m_samples.fold();
+    return m_samples.out() < m_heldLimit;
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeLatest()
+{
+    auto best = take();
+    while (best)
+    {
+        auto next = takeAny(); // one above the limit for a moment; pools are sized for it
+        if (!next)
+        {
+            break;
+        }
+        const bool newer = next->m_header->m_publishTimeNs >= best->m_header->m_publishTimeNs;
+        release(newer ? *best : *next);
+        best = newer ? next : best;
+    }
+    return best;
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_point until)
+{
+    do
+    {
+        for (int i = 0; i < kPollsPerClock; ++i)
+        {
+            auto taken = takeAny();
+            if (taken || taken.error() != TakeError::NoData)
+            {
+                return taken;
+            }
+            relax();
+        }
+    } while (Clock::now() < until);
+    return tl::unexpected(TakeError::NoData);
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::nanoseconds longest)
+{
+    const std::chrono::nanoseconds slice = std::min(notifier::announceSleep(*m_record), longest);
+    auto taken = takeAny(); // [sync:sleep] after the announcement
+    if (taken || taken.error() != TakeError::NoData)
+    {
+        notifier::stayAwake(*m_record);
+        return taken;
+    }
+    const bool woken = notifier::sleep(*m_record, slice);
+    taken = takeAny();
+    if (taken && !woken)
+    {
+        m_record->m_rescues.store(m_record->m_rescues.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    return taken;
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono::nanoseconds timeout)
+{
+    auto taken = take();
+    if (taken || taken.error() != TakeError::NoData)
+    {
+        return taken;
+    }
+    const Clock::time_point deadline = deadlineAfter(timeout);
+    if (m_spin > std::chrono::nanoseconds::zero())
+    {
+        taken = spin(std::min(deadline, Clock::now() + m_spin));
+    }
+    while (!taken && taken.error() == TakeError::NoData)
+    {
+        const Clock::time_point now = Clock::now();
+        if (now >= deadline)
+        {
+            m_domain->recoverDeadSoon();
+            return tl::unexpected(TakeError::Timeout);
+        }
+        taken = nap(deadline - now);
+        if (!taken && Clock::now() - now >= notifier::kSlice)
+        {
+            m_domain->recoverDeadSoon(); // a publisher may have died before it could wake us
+        }
+    }
+    return taken;
+}
+
+std::size_t SubscriberPort::publisherCount()
+{
+    if (isForked())
+    {
+        return 0;
+    }
+    m_gate.adopt();
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch)
+    {
+        onEpoch();
+    }
+    forgetDrained();
+    return static_cast<std::size_t>(std::count_if(m_connections.begin(), m_connections.end(),
+                                                  [](const Connection& connection) { return connection.m_used; }));
+}
+
+void SubscriberPort::close() noexcept
+{
+    if (isForked())
+    {
+        return;
+    }
+    m_gate.close();
+    if (m_samples.close())
+    {
+        finish();
+    }
+}
+
+/// Nobody else knows the port any more, whichever thread this is. What is left in queues and rings is swept.
+void SubscriberPort::finish() noexcept
+{
+    m_domain->removeEndpoint(m_grant);
+    delete this;
+}
+
+} // namespace ZeroCP

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Builds and tests everything; see --help.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/test.sh [--all]
+
+Installs missing Debian packages (scripts/deps.sh), builds the release preset and runs all its tests, then the checks:
+include arrows between rooms, source format, package list, the installed package used from outside the tree.
+
+--all   also builds and tests the presets asan-ubsan, tsan and clang; what CI does (some 20 minutes on 2 cores).
+        CI=true in the environment means the same.
+
+One preset alone: scripts/build.sh PRESET && ctest --preset PRESET -j 2
+TEXT
+}
+
+presets=(release)
+case "${1:-}" in
+    '') [ "${CI:-}" != true ] || presets+=(asan-ubsan tsan clang) ;;
+    --all) presets+=(asan-ubsan tsan clang) ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+esac
+
+# Failures are collected, so that one run shows all of them.
+failed=()
+summary=()
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    echo "== $name"
+    if "$@"; then
+        summary+=("$(printf 'ok      %4d s  %s' $((SECONDS - start)) "$name")")
+    else
+        summary+=("$(printf 'FAILED  %4d s  %s' $((SECONDS - start)) "$name")")
+        failed+=("$name")
+    fi
+}
+
+build_and_test() {
+    scripts/build.sh "$1" && ctest --preset "$1" -j "$(nproc)"
+}
+
+scripts/deps.sh
+step "include arrows" scripts/check-includes.sh
+step "include check finds a planted mistake" scripts/check-includes.sh --self-test
+step "format" scripts/format.sh --check
+for preset in "${presets[@]}"; do
+    step "build and tests, $preset" build_and_test "$preset"
+done
+step "package list" scripts/check-packages.sh "${presets[@]/#/build/}"
+step "package check finds what is not named" scripts/check-packages.sh --self-test build/release
+step "installed package" scripts/check-install.sh "${presets[@]}"
+
+echo
+echo "== summary"
+printf '%s\n' "${summary[@]}"
+[ ${#failed[@]} -eq 0 ]

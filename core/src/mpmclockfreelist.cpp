@@ -44,8 +44,8 @@ bool MPMC_LockFree_List::initialize(void* linkMemory, std::uint32_t capacity) no
     {
         return false;
     }
-    return initialize(RelativePointer<std::uint32_t>(static_cast<std::uint32_t*>(linkMemory)),
-                      PoolRegistry::instance(), capacity, capacity);
+    return initialize(RelativePointer<std::uint32_t>(static_cast<std::uint32_t*>(linkMemory)), PoolRegistry::instance(),
+                      capacity, capacity);
 }
 
 bool MPMC_LockFree_List::initialize(RelativePointer<std::uint32_t> links, const PoolRegistry& registry,
@@ -247,7 +247,8 @@ void pushBatch(const View& list, std::uint32_t me, std::span<const std::uint32_t
     {
         list.m_links[numbers[i]].store(numbers[i + 1], std::memory_order_relaxed); // ordered by the exchange below
     }
-    port.m_note.store(listNote(sequence, list.m_pool, ListNote::Pushing), std::memory_order_seq_cst); // [sync:list-note]
+    port.m_note.store(listNote(sequence, list.m_pool, ListNote::Pushing),
+                      std::memory_order_seq_cst); // [sync:list-note]
     std::uint64_t head = list.m_head->load(std::memory_order_acquire);
     do
     {

@@ -66,9 +66,10 @@ Expected<std::string, Error> fileName(std::string_view name)
     const bool oneComponent = plain.find('/') == std::string_view::npos && plain.find('\0') == std::string_view::npos;
     if (plain.empty() || plain == "." || plain == ".." || plain.size() > NAME_MAX || !oneComponent)
     {
-        return failure(ErrorCode::InvalidName, "\"" + std::string(name) +
-                                                   "\": not a segment name: one leading slash is allowed, then 1 to " +
-                                                   std::to_string(NAME_MAX) + " characters without a slash");
+        std::string message(1, '"');
+        message.append(name).append("\": not a segment name: one leading slash is allowed, then 1 to ");
+        message.append(std::to_string(NAME_MAX)).append(" characters without a slash");
+        return failure(ErrorCode::InvalidName, std::move(message));
     }
     return std::string(plain);
 }

@@ -196,6 +196,10 @@ Expected<void, Error> Domain::enter()
     }
     auto result = openOrBuildDiscovery();
     result = result ? takeSlot() : result;
+    if (!result && result.error().code() == ErrorCode::LimitReached && recoverDead())
+    {
+        result = takeSlot(); // the slots of the dead are free now
+    }
     if (!result)
     {
         if (!m_lock.anyoneAlive()) // we are alone: leave nothing behind
@@ -336,16 +340,15 @@ void Domain::leave() noexcept
     }
 }
 
-void Domain::removeAllFiles() noexcept
+void Domain::removeFilesBut(const std::vector<std::string>& kept) noexcept
 {
     const std::string prefix = fileName(m_config.domain, "");
-    const std::string lockName = fileName(m_config.domain, "lock");
     std::error_code error;
     std::vector<std::string> names;
     for (std::filesystem::directory_iterator it(m_root, error), end; !error && it != end; it.increment(error))
     {
         const std::string name = it->path().filename().native();
-        if (name.starts_with(prefix) && name != lockName)
+        if (name.starts_with(prefix) && std::find(kept.begin(), kept.end(), name) == kept.end())
         {
             names.push_back(name);
         }

@@ -25,6 +25,11 @@ bool isOpen(const PortRecord& port, PortKind kind, std::uint32_t topic) noexcept
            port.m_topic.load(std::memory_order_relaxed) == topic;
 }
 
+std::uint32_t portOfOwner(std::uint64_t owner) noexcept
+{
+    return static_cast<std::uint32_t>(owner);
+}
+
 std::uint32_t portsInUse(const PoolView& view) noexcept
 {
     return std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
@@ -33,6 +38,29 @@ std::uint32_t portsInUse(const PoolView& view) noexcept
 std::uint32_t pairsInUse(const PoolView& view) noexcept
 {
     return std::min(view.header().m_pairHighWater.load(std::memory_order_acquire), view.pairCapacity());
+}
+
+/// Chunks of class `in` that publishers which are gone have left to subscribers: no budget of a living one covers them.
+std::uint64_t leftBehind(const PoolView& view, const PoolView::Class& in) noexcept
+{
+    std::uint64_t count = 0;
+    const std::uint32_t chunks = std::min(in.m_pool->getTotalChunks(), in.m_endChunk - in.m_firstChunk);
+    for (std::uint32_t i = 0; i < chunks; ++i)
+    {
+        const std::uint32_t chunk = in.m_firstChunk + i;
+        if (holder::stateOf(view.word(chunk, 0).load(std::memory_order_acquire)) != ChunkState::InUse)
+        {
+            continue;
+        }
+        const std::uint64_t owner = view.record(chunk).m_owner.load(std::memory_order_acquire);
+        const PortRecord& port = view.port(std::min(portOfOwner(owner), view.portCapacity() - 1));
+        const std::uint32_t bit = port.m_holderIndex.load(std::memory_order_relaxed);
+        // By rule X a living owner's bit stands. Its record may have passed to somebody with another bit, or the same.
+        const bool owned = isOpen(port, PortKind::Publisher, topicOfOwner(owner)) && holder::wordOf(bit) < view.holderWords() &&
+                           (view.word(chunk, holder::wordOf(bit)).load(std::memory_order_acquire) & holder::bitOf(bit)) != 0;
+        count += owned ? 0U : 1U;
+    }
+    return count;
 }
 
 bool isReusable(std::uint32_t pairState) noexcept
@@ -265,6 +293,7 @@ Expected<SharedMemory*, Error> PoolSet::writableData()
 Expected<PoolView, Error> PoolSet::view(bool writable)
 {
     PoolView::Range rw{};
+    const std::lock_guard guard(m_dataMutex);
     if (writable)
     {
         const auto data = writableData();
@@ -395,11 +424,17 @@ Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes
     std::atomic<std::uint32_t>& classes = m_control.port(port).m_classes;
     const bool isPublisher =
         m_control.port(port).m_kind.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(PortKind::Publisher);
+    const std::uint32_t before = classes.load(std::memory_order_relaxed);
     if (isPublisher)
     {
-        classes.store(classes.load(std::memory_order_relaxed) | 1U << index, std::memory_order_relaxed);
+        classes.store(before | 1U << index, std::memory_order_relaxed);
     }
-    return commitBudgets(port);
+    auto committed = commitBudgets(port);
+    if (!committed)
+    {
+        classes.store(before, std::memory_order_relaxed); // else every later commit would ask for this one again
+    }
+    return committed;
 }
 
 Expected<void, Error> PoolSet::commitBudgets(std::uint32_t port)
@@ -411,7 +446,7 @@ Expected<void, Error> PoolSet::commitBudgets(std::uint32_t port)
     for (std::uint32_t c = 0; c < m_control.classCount(); ++c)
     {
         const PoolView::Class& in = m_control.classAt(c);
-        std::uint64_t needed = 0;
+        std::uint64_t needed = leftBehind(m_control, in);
         for (std::uint32_t i = 1; i < portsInUse(m_control); ++i)
         {
             const PortRecord& other = m_control.port(i);
@@ -441,6 +476,18 @@ Expected<void, Error> PoolSet::commitBudgets(std::uint32_t port)
     return {};
 }
 
+Expected<void, Error> PoolSet::commitData(std::uint64_t offset, std::uint64_t bytes)
+{
+    const std::lock_guard guard(m_dataMutex);
+    const auto data = writableData();
+    auto done = data ? (*data)->commit(offset, bytes) : tl::unexpected(data.error());
+    if (!m_publishes)
+    {
+        m_dataRw = SharedMemory(); // a process that only subscribes keeps no writable mapping
+    }
+    return done;
+}
+
 Expected<void, Error> PoolSet::addChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port)
 {
     const PoolView::Class in = m_control.classAt(classIndex);
@@ -455,16 +502,7 @@ Expected<void, Error> PoolSet::addChunks(std::uint32_t classIndex, std::uint32_t
                            " bytes would commit " + std::to_string(committed + bytes) + " bytes, the limit is " +
                            std::to_string(header.m_commitLimit) + "; raise limits.pool_set_bytes");
     }
-    const auto data = writableData();
-    if (!data)
-    {
-        return tl::unexpected(data.error());
-    }
-    auto done = (*data)->commit(kDataOffset + in.m_dataOffset + in.m_stride * present, bytes);
-    if (!m_publishes)
-    {
-        m_dataRw = SharedMemory(); // a process that only subscribes keeps no writable mapping
-    }
+    auto done = commitData(kDataOffset + in.m_dataOffset + in.m_stride * present, bytes);
     const std::uint32_t first = in.m_firstChunk + present;
     const std::uint64_t stride = m_control.manager().layout().m_managerStride;
     done = done ? commitManagement(&m_control.record(first), stride * count) : done;

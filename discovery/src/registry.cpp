@@ -87,7 +87,7 @@ QoS qosOf(const EndpointRecord& record)
 
 QoS Domain::effectiveQoS(const EndpointRequest& request) const
 {
-    const TopicConfig* topic = m_config.findTopic(request.m_topic);
+    const TopicConfig* topic = configOf(request).findTopic(request.m_topic);
     return topic != nullptr && topic->qos && request.m_qos == QoS{} ? *topic->qos : request.m_qos;
 }
 
@@ -104,6 +104,7 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                                                        " is not delivered by this version yet; use keepLast and "
                                                        "volatileDurability");
     }
+    recoverDeadOrWarn(); // what the dead had counts neither as a limit nor as the other side of a mismatch
     Control control(*this);
     if (!control)
     {
@@ -126,8 +127,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
         return undo(!endpoint ? endpoint.error() : set.error());
     }
     const bool publishes = request.m_kind == PortKind::Publisher;
-    const std::uint32_t limit = publishes ? qos.maxLoans().value_or(m_config.limits.maxLoans)
-                                          : qos.maxHeld().value_or(m_config.limits.maxHeld);
+    const std::uint32_t limit = publishes ? qos.maxLoans().value_or(configOf(request).limits.maxLoans)
+                                          : qos.maxHeld().value_or(configOf(request).limits.maxHeld);
     const std::uint64_t id = header().m_nextEndpointId++;
     const auto holder = (*set)->addPort({.m_kind = request.m_kind,
                                          .m_topic = *topic,
@@ -157,7 +158,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     record.m_maxLoans = limit;
     record.m_state.store(kUsed, std::memory_order_release);
 
-    EndpointGrant grant{*set, *holder, *endpoint, id, limit, request.m_topic, request.m_nodeOwner};
+    EndpointGrant grant{*set, *holder, *endpoint, id, limit, request.m_topic, request.m_nodeOwner,
+                        configOf(request).wait.spin};
     if (auto connected = (*set)->connect(holder->m_port); !connected)
     {
         record.m_state.store(kFree, std::memory_order_release);
@@ -170,6 +172,7 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
 
 void Domain::removeEndpoint(const EndpointGrant& grant)
 {
+    recoverDeadOrWarn();
     Control control(*this);
     if (!control)
     {
@@ -178,6 +181,7 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
     recovery::retire(grant.m_set->control(), grant.m_holder.m_port,
                      [this](std::uint32_t process) { return isAlive(process); });
+    static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
     record.m_state.store(kFree, std::memory_order_release);
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
     releaseTopicIfUnused(grant.m_holder.m_topic);
@@ -210,11 +214,11 @@ Expected<std::uint32_t, Error> Domain::findOrMakeTopic(const EndpointRequest& re
         }
         return i;
     }
-    const auto set = poolSetForTopic(request);
-    const auto index = set ? takeRow<TopicRecord>(topics, "limits.topics") : tl::unexpected(set.error());
-    if (!index)
+    const auto index = takeRow<TopicRecord>(topics, "limits.topics"); // before a set is made that nobody would remove
+    const auto set = index ? poolSetForTopic(request) : tl::unexpected(index.error());
+    if (!set)
     {
-        return index;
+        return set;
     }
     auto& topic = row<TopicRecord>(topics, *index);
     topic.m_poolSet = *set;
@@ -248,12 +252,12 @@ Expected<void, Error> Domain::checkQoS(const EndpointRequest& request, const QoS
 
 Expected<std::uint32_t, Error> Domain::poolSetForTopic(const EndpointRequest& request)
 {
-    const TopicConfig* topic = m_config.findTopic(request.m_topic);
+    const TopicConfig* topic = configOf(request).findTopic(request.m_topic);
     if (topic == nullptr || !topic->pool)
     {
         return automaticSet(request);
     }
-    const PoolConfig* pool = m_config.findPool(*topic->pool);
+    const PoolConfig* pool = configOf(request).findPool(*topic->pool);
     if (pool == nullptr)
     {
         return failure(ErrorCode::ConfigInvalid, at(topic->source) + "topic '" + topic->name + "' names pool '" +
@@ -406,7 +410,7 @@ void Domain::releaseTopicIfUnused(std::uint32_t topic)
     }
 }
 
-Expected<RecoveryReport, Error> Domain::recoverDead()
+Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough)
 {
     RecoveryReport report;
     std::vector<std::uint32_t> dead;
@@ -417,7 +421,7 @@ Expected<RecoveryReport, Error> Domain::recoverDead()
             dead.push_back(i);
         }
     }
-    if (dead.empty())
+    if (dead.empty() && !thorough)
     {
         return report;
     }
@@ -454,7 +458,12 @@ void Domain::recoverDeadSoon()
     {
         return;
     }
-    if (const auto report = recoverDead(); !report)
+    recoverDeadOrWarn();
+}
+
+void Domain::recoverDeadOrWarn()
+{
+    if (const auto report = isForked() ? RecoveryReport{} : recoverDead(); !report)
     {
         log(LogLevel::Warn, report.error().message());
     }
@@ -489,14 +498,12 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
             }
         }
     }
-    std::vector<std::uint32_t> topics;
     for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
     {
         auto& endpoint = row<EndpointRecord>(header().m_endpoints, i);
         if (isUsed(endpoint.m_state) && endpoint.m_process == process)
         {
             endpoint.m_state.store(kFree, std::memory_order_release);
-            topics.push_back(endpoint.m_topic);
         }
     }
     for (std::uint32_t i = 0; i < rowsOf(header().m_nodes); ++i)
@@ -507,19 +514,48 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
             node.m_state.store(kFree, std::memory_order_release);
         }
     }
-    for (const std::uint32_t topic : topics)
-    {
-        if (topic < rowsOf(header().m_topics) && isUsed(row<TopicRecord>(header().m_topics, topic).m_state))
-        {
-            releaseTopicIfUnused(topic);
-        }
-    }
+    releaseWhatNobodyUses();
     auto& record = row<ProcessRecord>(header().m_processes, process);
     log(LogLevel::Warn, "process " + std::to_string(record.m_pid) + " (" + std::string(record.m_name.view()) +
                             ") died; what it held is free again");
     record.m_state.store(kFree, std::memory_order_release); // last: until here the recovery is repeated
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
     ++report.processes;
+}
+
+/// Every topic without endpoints, every automatic set without topics, every file without a set: the dead one may have
+/// been making or removing them.
+void Domain::releaseWhatNobodyUses()
+{
+    std::vector<bool> named(rowsOf(header().m_poolSets), false);
+    for (std::uint32_t i = 0; i < rowsOf(header().m_topics); ++i)
+    {
+        const auto& topic = row<TopicRecord>(header().m_topics, i);
+        if (isUsed(topic.m_state))
+        {
+            releaseTopicIfUnused(i);
+        }
+        if (isUsed(topic.m_state) && topic.m_poolSet < named.size())
+        {
+            named[topic.m_poolSet] = true;
+        }
+    }
+    std::vector<std::string> listed{fileName(m_config.domain, "lock"), fileName(m_config.domain, "discovery")};
+    for (std::uint32_t i = 0; i < named.size(); ++i)
+    {
+        auto& set = row<PoolSetRecord>(header().m_poolSets, i);
+        if (isUsed(set.m_state) && set.m_automatic != 0 && !named[i])
+        {
+            set.m_state.store(kFree, std::memory_order_release);
+            m_sets.erase(i);
+        }
+        if (isUsed(set.m_state))
+        {
+            const std::string base = fileName(m_config.domain, set.m_name.view());
+            listed.insert(listed.end(), {base + ".data", base + ".mgmt"});
+        }
+    }
+    removeFilesBut(listed);
 }
 
 std::uint32_t Domain::retireDyingPorts()
@@ -531,11 +567,16 @@ std::uint32_t Domain::retireDyingPorts()
         {
             if (const auto set = openSet(s))
             {
-                left += recovery::retireDying((*set)->control(), [this](std::uint32_t slot) { return isAlive(slot); });
+                left += retireDyingPorts(**set);
             }
         }
     }
     return left;
+}
+
+std::uint32_t Domain::retireDyingPorts(const PoolSet& set)
+{
+    return recovery::retireDying(set.control(), [this](std::uint32_t slot) { return isAlive(slot); });
 }
 
 } // namespace ZeroCP

@@ -376,7 +376,7 @@ Expected<RecoveryReport, Error> recover(std::uint32_t domain, const std::filesys
     {
         return tl::unexpected(joined.error());
     }
-    auto report = (*joined)->recoverDead();
+    auto report = (*joined)->recoverDead(true);
     if (report)
     {
         *report = (*joined)->recoveredAtJoin(*report);

@@ -12,8 +12,9 @@ namespace ZeroCP
 /// A node's row in the discovery segment; shared with the endpoints that the node made.
 struct Node::Membership
 {
-    Membership(std::shared_ptr<Domain> domain, std::string name, std::uint32_t row)
-        : m_domain(std::move(domain)), m_name(std::move(name)), m_row(row)
+    Membership(std::shared_ptr<Domain> domain, Config config, std::string name, std::uint32_t row)
+        : m_domain(std::move(domain)), m_config(std::make_shared<const Config>(std::move(config))),
+          m_name(std::move(name)), m_row(row)
     {
     }
     Membership(const Membership&) = delete;
@@ -27,6 +28,7 @@ struct Node::Membership
     }
 
     std::shared_ptr<Domain> m_domain;
+    std::shared_ptr<const Config> m_config; ///< the node's own; the domain has that of the process's first node
     std::string m_name;
     std::uint32_t m_row;
 };
@@ -111,7 +113,7 @@ Expected<Node, Error> Node::create(std::string_view name, const NodeOptions& opt
     {
         return tl::unexpected(row.error());
     }
-    return Node(std::make_shared<Membership>(std::move(*domain), std::move(*checked), *row));
+    return Node(std::make_shared<Membership>(std::move(*domain), std::move(*config), std::move(*checked), *row));
 }
 
 Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view topic, const TypeInfo& type, const QoS& qos)
@@ -137,7 +139,8 @@ Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view top
                                                 .m_type = type,
                                                 .m_qos = qos,
                                                 .m_node = m_membership->m_row,
-                                                .m_nodeOwner = m_membership});
+                                                .m_nodeOwner = m_membership,
+                                                .m_config = m_membership->m_config});
 }
 
 Expected<PublisherPort*, Error> Node::makePublisher(std::string_view topic, const TypeInfo& type, const QoS& qos)

@@ -417,12 +417,12 @@ void PublisherPort::dropLoan(const LoanedChunk& loan) noexcept
     {
         return; // the parent's
     }
-    if (m_gate.enter())
+    if (const OwnerGate::Pass pass = m_gate.enter(); pass != nullptr)
     {
         backToStash(loan.m_class, loan.m_chunk);
         m_loans.remove();
         m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
-        m_gate.leave();
+        m_gate.leave(pass);
         return;
     }
     // As many nodes as loans were reserved, so this neither fails nor allocates.

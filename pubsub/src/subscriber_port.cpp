@@ -45,7 +45,7 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
                                std::uint64_t payloadBytes)
     : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
       m_me(grant.m_holder), m_generation(fork_guard::generation()), m_payloadBytes(payloadBytes),
-      m_heldLimit(grant.m_limit), m_spin(domain->config().wait.spin), m_domain(std::move(domain)),
+      m_heldLimit(grant.m_limit), m_spin(grant.m_spin), m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
     onEpoch();
@@ -78,7 +78,9 @@ void SubscriberPort::noticeGonePublishers()
         ++m_goneCount;
         // A return that we wrote to a publisher that was going may have been seen by nobody: act on it ourselves. If
         // somebody has, the bit is gone or belongs to another publication.
-        for (std::uint64_t i = connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire);
+        const std::uint64_t room = connection.m_pair.m_returnMask + 1; // older ones have been seen, whatever the head says
+        const std::uint64_t oldest = connection.m_returns - std::min(connection.m_returns, room);
+        for (std::uint64_t i = std::max(oldest, connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire));
              i < connection.m_returns; ++i)
         {
             dropOwnBit(connection.m_publisherPort, connection.m_pair.returned(i).load(std::memory_order_relaxed));
@@ -229,6 +231,12 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
     {
         holders::putBack(m_view, *m_view.classOf(chunk), m_me.m_port, std::span(&chunk, 1));
     }
+}
+
+bool SubscriberPort::refreshClasses()
+{
+    const std::lock_guard guard(m_listMutex);
+    return m_view.refresh();
 }
 
 bool SubscriberPort::mayHoldMore() noexcept

@@ -34,6 +34,8 @@ struct EndpointRequest
     QoS m_qos;
     std::uint32_t m_node{0};
     std::shared_ptr<void> m_nodeOwner; ///< goes into the grant
+    /// Pools, topics and defaults of the node; nullptr: those that the process joined with.
+    std::shared_ptr<const Config> m_config;
 };
 
 /// What it gets.
@@ -45,7 +47,8 @@ struct EndpointGrant
     std::uint64_t m_id{0};
     std::uint32_t m_limit{0}; ///< loans or held samples
     std::string m_topic;
-    std::shared_ptr<void> m_node; ///< keeps the node's row while the endpoint exists
+    std::shared_ptr<void> m_node;    ///< keeps the node's row while the endpoint exists
+    std::chrono::nanoseconds m_spin{0}; ///< before sleeping
 };
 
 /// What recover() did.
@@ -79,8 +82,9 @@ class Domain : public std::enable_shared_from_this<Domain>
     /// A size class for payloads of `bytes` for a publisher of slices, with its budget.
     Expected<void, Error> growClass(const EndpointGrant& grant, std::uint64_t bytes);
 
-    /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process.
-    Expected<RecoveryReport, Error> recoverDead();
+    /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process. `thorough`: also looks
+    /// for ports that an earlier call had to leave Dying if nobody died since.
+    Expected<RecoveryReport, Error> recoverDead(bool thorough = false);
 
     /// `report` and what this process has recovered when it joined; that is told once.
     [[nodiscard]] RecoveryReport recoveredAtJoin(RecoveryReport report) noexcept;
@@ -111,7 +115,9 @@ class Domain : public std::enable_shared_from_this<Domain>
     Expected<void, Error> buildDiscovery();
     Expected<void, Error> takeSlot();
     void leave() noexcept;
-    void removeAllFiles() noexcept;
+    /// Removes the domain's files but for those named.
+    void removeFilesBut(const std::vector<std::string>& names) noexcept;
+    void removeAllFiles() noexcept { removeFilesBut({fileName(m_config.domain, "lock")}); }
 
     [[nodiscard]] DiscoveryHeader& header() const noexcept;
     template <typename Row>
@@ -128,10 +134,17 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] Expected<std::shared_ptr<PoolSet>, Error> openSet(std::uint32_t set);
     [[nodiscard]] Expected<void, Error> checkQoS(const EndpointRequest& request, const QoS& qos, std::uint32_t topic) const;
     [[nodiscard]] QoS effectiveQoS(const EndpointRequest& request) const;
+    [[nodiscard]] const Config& configOf(const EndpointRequest& request) const noexcept
+    {
+        return request.m_config == nullptr ? m_config : *request.m_config;
+    }
     void releaseTopicIfUnused(std::uint32_t topic);
     [[nodiscard]] bool isAlive(std::uint32_t process) const;
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
+    void recoverDeadOrWarn();
+    void releaseWhatNobodyUses();
     [[nodiscard]] std::uint32_t retireDyingPorts();
+    [[nodiscard]] std::uint32_t retireDyingPorts(const PoolSet& set);
 
     Config m_config;
     std::filesystem::path m_root;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "zerocp/config/config.hpp"
@@ -57,7 +58,7 @@ class PoolSet
     /// Unlinks both files; who has them mapped keeps them.
     static void removeFiles(const std::filesystem::path& root, const std::string& baseName);
 
-    /// A fresh view for a port. `writable`: with the read-write mapping of the data.
+    /// A fresh view for a port. `writable`: with the read-write mapping of the data. Any thread, without the control lock.
     [[nodiscard]] Expected<PoolView, Error> view(bool writable);
 
     /// Takes a port record and a holder bit, and commits what the newcomer needs; its pairs follow with connect().
@@ -88,7 +89,7 @@ class PoolSet
 
     Expected<void, Error> build(const PoolSetPlan& plan);
     Expected<void, Error> finishAttach();
-    /// The data segment's writable mapping, made if this process has none yet.
+    /// The data segment's writable mapping, made if this process has none yet. m_dataMutex held.
     Expected<SharedMemory*, Error> writableData();
     Expected<std::uint32_t, Error> takePortRecord();
     Expected<std::uint32_t, Error> takeHolderBit(std::uint32_t topic, std::uint32_t limit) const;
@@ -98,12 +99,15 @@ class PoolSet
     Expected<void, Error> commitManagement(const void* first, std::uint64_t bytes);
     /// Commits every class's chunks up to what all publishers that draw from it may need; new ones in `port`'s name.
     Expected<void, Error> commitBudgets(std::uint32_t port);
+    Expected<void, Error> commitData(std::uint64_t offset, std::uint64_t bytes);
     Expected<void, Error> addChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port);
+
     std::filesystem::path m_root;
     std::string m_baseName;
     SharedMemory m_management;
     SharedMemory m_dataRo;
-    SharedMemory m_dataRw; ///< mapped while this process publishes or commits
+    std::mutex m_dataMutex; ///< guards the next two: ports are made without the control lock
+    SharedMemory m_dataRw;  ///< mapped while this process publishes or commits
     bool m_publishes{false};
     AccessConfig m_access;
     PoolRegistry m_registry;

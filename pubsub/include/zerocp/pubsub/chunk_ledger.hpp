@@ -7,11 +7,10 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
+#include "zerocp/core/align.hpp"
 #include "zerocp/core/mempool_config.hpp"
 
 namespace ZeroCP
@@ -22,9 +21,10 @@ class ChunkLedger
   public:
     /// For chunk numbers below `maxChunks` and `words` holder words each.
     ChunkLedger(std::uint32_t maxChunks, std::uint32_t words)
-        : m_next(zeroed<std::uint32_t>(maxChunks)), m_place(zeroed<std::uint32_t>(maxChunks)),
-          m_flights(zeroed<std::uint32_t>(maxChunks)), m_touched(zeroed<std::uint32_t>(maxChunks)),
-          m_returned(zeroed<std::uint64_t>(std::uint64_t{maxChunks} * words)), m_words(words)
+        : m_pages(std::uint64_t{maxChunks} * (4 * sizeof(std::uint32_t) + words * sizeof(std::uint64_t)) + 64),
+          m_next(m_pages.take<std::uint32_t>(maxChunks)), m_place(m_pages.take<std::uint32_t>(maxChunks)),
+          m_flights(m_pages.take<std::uint32_t>(maxChunks)), m_touched(m_pages.take<std::uint32_t>(maxChunks)),
+          m_returned(m_pages.take<std::uint64_t>(std::uint64_t{maxChunks} * words)), m_words(words)
     {
     }
 
@@ -84,29 +84,37 @@ class ChunkLedger
     void clearTouched() noexcept { m_touchedCount = 0; }
 
   private:
-    struct Release
+    /// Zeroed memory straight from the kernel, page by page as it is touched. calloc() would not do: once a block of
+    /// this size was freed, glibc takes the next one from its heap and clears every byte of it.
+    class Pages
     {
-        void operator()(void* memory) const noexcept { std::free(memory); }
-    };
-    template <typename T>
-    using Array = std::unique_ptr<T[], Release>;
+      public:
+        explicit Pages(std::uint64_t bytes);
+        Pages(const Pages&) = delete;
+        Pages& operator=(const Pages&) = delete;
+        ~Pages();
 
-    template <typename T>
-    static Array<T> zeroed(std::uint64_t count)
-    {
-        void* memory = std::calloc(count, sizeof(T)); // large ones stay unbacked until they are touched
-        if (memory == nullptr)
+        template <typename T>
+        [[nodiscard]] T* take(std::uint64_t count) noexcept
         {
-            throw std::bad_alloc();
+            m_taken = alignUp(m_taken, alignof(T));
+            T* first = reinterpret_cast<T*>(m_base + m_taken);
+            m_taken += count * sizeof(T);
+            return first;
         }
-        return Array<T>(static_cast<T*>(memory));
-    }
 
-    Array<std::uint32_t> m_next;
-    Array<std::uint32_t> m_place;
-    Array<std::uint32_t> m_flights;
-    Array<std::uint32_t> m_touched;
-    Array<std::uint64_t> m_returned;
+      private:
+        std::byte* m_base;
+        std::uint64_t m_bytes;
+        std::uint64_t m_taken{0};
+    };
+
+    Pages m_pages;
+    std::uint32_t* m_next;
+    std::uint32_t* m_place;
+    std::uint32_t* m_flights;
+    std::uint32_t* m_touched;
+    std::uint64_t* m_returned;
     std::uint32_t m_words;
     std::uint32_t m_flying{0};
     std::uint32_t m_touchedCount{0};

@@ -13,7 +13,6 @@
 #include <thread>
 #include <vector>
 
-
 #include "zerocp/core/notifier.hpp"
 
 namespace ZeroCP
@@ -21,7 +20,16 @@ namespace ZeroCP
 
 class OwnerGate
 {
+    struct Token
+    {
+        std::thread::id m_thread;
+        std::atomic<bool> m_inside{false};
+    };
+
   public:
+    /// What enter() gives and leave() takes: says that its thread is inside. Null: it is not.
+    using Pass = Token*;
+
     OwnerGate() : m_needsFence(!notifier::registerProcess()) {}
     OwnerGate(const OwnerGate&) = delete;
     OwnerGate& operator=(const OwnerGate&) = delete;
@@ -38,13 +46,13 @@ class OwnerGate
         }
     }
 
-    /// True if the calling thread is the owner: it may use the private state until leave().
-    [[nodiscard]] bool enter() noexcept
+    /// A pass if the calling thread is the owner: it may use the private state until leave().
+    [[nodiscard]] Pass enter() noexcept
     {
         Token* token = m_current.load(std::memory_order_acquire);
         if (token == nullptr || token->m_thread != std::this_thread::get_id())
         {
-            return false;
+            return nullptr;
         }
         // [sync:owner-gate] Store, then load again: a new owner stores m_current, runs a barrier on every core and then
         // reads m_inside. Without registration for that barrier the fence stands here.
@@ -56,20 +64,20 @@ class OwnerGate
         std::atomic_signal_fence(std::memory_order_seq_cst);
         if (m_current.load(std::memory_order_relaxed) == token) [[likely]]
         {
-            return true;
+            return token;
         }
         token->m_inside.store(false, std::memory_order_release);
-        return false;
+        return nullptr;
     }
 
-    void leave() noexcept
+    /// Takes no lock: whoever becomes owner meanwhile holds it while it waits for us.
+    void leave(Pass pass) noexcept
     {
-        // [sync:owner-gate] Release: what the owner did inside is visible to the next owner. It is the same token that
-        // enter() saw, since only this thread stores it.
-        tokenOfCaller()->m_inside.store(false, std::memory_order_release);
+        // [sync:owner-gate] Release: what the owner did inside is visible to the next owner.
+        pass->m_inside.store(false, std::memory_order_release);
     }
 
-    /// Nobody owns the port any more; every later enter() answers false. When this returns, nobody is inside.
+    /// Nobody owns the port any more; every later enter() answers null. When this returns, nobody is inside.
     void close()
     {
         const std::lock_guard guard(m_mutex);
@@ -78,24 +86,6 @@ class OwnerGate
     }
 
   private:
-    struct Token
-    {
-        std::thread::id m_thread;
-        std::atomic<bool> m_inside{false};
-    };
-
-    [[nodiscard]] Token* tokenOfCaller() noexcept
-    {
-        // The caller is inside, so its token is the current one or was until a moment ago.
-        Token* current = m_current.load(std::memory_order_relaxed);
-        if (current != nullptr && current->m_thread == std::this_thread::get_id()) [[likely]]
-        {
-            return current;
-        }
-        const std::lock_guard guard(m_mutex);
-        return tokenFor(std::this_thread::get_id());
-    }
-
     void takeOver()
     {
         const std::lock_guard guard(m_mutex);

@@ -94,6 +94,7 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
+    [[nodiscard]] bool refreshClasses();
     [[nodiscard]] bool knows(const PoolView::Class& in, std::uint32_t chunk) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
@@ -126,7 +127,7 @@ class SubscriberPort
     HandleCount m_samples;
     OwnerGate m_gate;
     /// Free-list operations in this port's name, which only happen when a publisher is gone: the owner and threads that
-    /// drop samples take turns.
+    /// drop samples take turns; so do those and the owner's look for new size classes.
     std::mutex m_listMutex;
     std::chrono::nanoseconds m_spin;
     std::shared_ptr<Domain> m_domain;
@@ -162,7 +163,7 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::accept(std
     Connection& connection = m_connections[index];
     const std::uint32_t chunk = entry::chunkOf(value);
     const PoolView::Class* in = m_view.classOf(chunk);
-    if (in == nullptr && m_view.refresh()) [[unlikely]]
+    if (in == nullptr && refreshClasses()) [[unlikely]]
     {
         in = m_view.classOf(chunk); // a class that was added after our last look
     }
@@ -253,7 +254,8 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
     {
         return; // the parent's
     }
-    if (!m_gate.enter()) [[unlikely]]
+    const OwnerGate::Pass pass = m_gate.enter();
+    if (pass == nullptr) [[unlikely]]
     {
         dropOwnBitForeign(held);
         if (m_samples.removeForeign())
@@ -272,7 +274,7 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
         dropOwnBit(held.m_publisherPort, held.m_entry);
     }
     m_samples.remove();
-    m_gate.leave();
+    m_gate.leave(pass);
 }
 
 } // namespace ZeroCP

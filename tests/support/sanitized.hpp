@@ -1,0 +1,18 @@
+/// Whether the test runs under a sanitizer, which makes system calls and allocations of its own and is slow.
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ZEROCP_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ZEROCP_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef ZEROCP_TEST_SANITIZED
+#define ZEROCP_TEST_SANITIZED 0
+#endif
+
+namespace ZeroCP::test
+{
+inline constexpr bool kSanitized = ZEROCP_TEST_SANITIZED != 0;
+} // namespace ZeroCP::test

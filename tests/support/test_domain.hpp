@@ -1,0 +1,103 @@
+/// A domain number of a test's own, and the check that nothing of it is left behind.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+namespace ZeroCP::test
+{
+
+/// Names of the files in `root` that belong to `domain`, sorted by nobody.
+inline std::vector<std::string> filesOf(std::uint32_t domain, const std::filesystem::path& root = "/dev/shm")
+{
+    const std::string prefix = "zerocp." + std::to_string(domain) + ".";
+    std::vector<std::string> names;
+    std::error_code error;
+    for (std::filesystem::directory_iterator it(root, error), end; !error && it != end; it.increment(error))
+    {
+        if (std::string name = it->path().filename().native(); name.starts_with(prefix))
+        {
+            names.push_back(std::move(name));
+        }
+    }
+    return names;
+}
+
+/// A number in 30000..39999 that no file of `root` bears: tests run side by side, each in a process of its own.
+inline std::uint32_t unusedDomain(const std::filesystem::path& root = "/dev/shm")
+{
+    static std::atomic<std::uint32_t> counter{0};
+    std::uint32_t number = 0;
+    do
+    {
+        number = 30000 + (static_cast<std::uint32_t>(::getpid()) * 16 + counter.fetch_add(1)) % 10000;
+    } while (!filesOf(number, root).empty());
+    return number;
+}
+
+/// Declare it before everything that uses the domain: at its end all files must be gone. A forked child that ends with
+/// _exit() does not check.
+class TestDomain
+{
+  public:
+    explicit TestDomain(std::filesystem::path root = "/dev/shm") : m_root(std::move(root)), m_number(unusedDomain(m_root))
+    {
+    }
+    TestDomain(const TestDomain&) = delete;
+    TestDomain& operator=(const TestDomain&) = delete;
+    ~TestDomain()
+    {
+        for (const std::string& name : files())
+        {
+            ADD_FAILURE() << "left behind: " << (m_root / name);
+            std::error_code ignored;
+            std::filesystem::remove(m_root / name, ignored);
+        }
+    }
+
+    [[nodiscard]] std::uint32_t number() const { return m_number; }
+    [[nodiscard]] const std::filesystem::path& root() const { return m_root; }
+    [[nodiscard]] std::vector<std::string> files() const { return filesOf(m_number, m_root); }
+    [[nodiscard]] std::filesystem::path file(const std::string& part) const
+    {
+        return m_root / ("zerocp." + std::to_string(m_number) + "." + part);
+    }
+
+  private:
+    std::filesystem::path m_root;
+    std::uint32_t m_number;
+};
+
+/// A directory on /dev/shm, removed with all it holds.
+class TestDirectory
+{
+  public:
+    TestDirectory()
+    {
+        std::string pattern = "/dev/shm/zerocp-test-XXXXXX";
+        m_path = ::mkdtemp(pattern.data()) != nullptr ? pattern : std::string();
+        EXPECT_FALSE(m_path.empty()) << "mkdtemp";
+    }
+    TestDirectory(const TestDirectory&) = delete;
+    TestDirectory& operator=(const TestDirectory&) = delete;
+    ~TestDirectory()
+    {
+        std::error_code ignored;
+        std::filesystem::remove_all(m_path, ignored);
+    }
+
+    [[nodiscard]] const std::filesystem::path& path() const { return m_path; }
+
+  private:
+    std::filesystem::path m_path;
+};
+
+} // namespace ZeroCP::test

@@ -1,5 +1,7 @@
 #include "zerocp/core/fork_guard.hpp"
 
+#include <mutex>
+
 #include <pthread.h>
 
 namespace ZeroCP::fork_guard
@@ -10,6 +12,23 @@ namespace
 
 std::atomic<ChildHandler> g_handler{nullptr};
 
+/// Held by a forking thread from before the fork to after it, in parent and child.
+std::mutex& forkMutex() noexcept
+{
+    static std::mutex mutex;
+    return mutex;
+}
+
+void beforeFork() noexcept
+{
+    forkMutex().lock();
+}
+
+void inParent() noexcept
+{
+    forkMutex().unlock();
+}
+
 void inChild() noexcept
 {
     detail::g_generation.fetch_add(1, std::memory_order_relaxed);
@@ -17,6 +36,7 @@ void inChild() noexcept
     {
         handler();
     }
+    forkMutex().unlock();
 }
 
 } // namespace
@@ -24,8 +44,18 @@ void inChild() noexcept
 void watch(ChildHandler handler) noexcept
 {
     g_handler.store(handler, std::memory_order_release);
-    static const int installed = ::pthread_atfork(nullptr, nullptr, inChild);
+    static const int installed = ::pthread_atfork(beforeFork, inParent, inChild);
     static_cast<void>(installed);
+}
+
+Hold::Hold() noexcept
+{
+    forkMutex().lock();
+}
+
+Hold::~Hold()
+{
+    forkMutex().unlock();
 }
 
 } // namespace ZeroCP::fork_guard

@@ -70,10 +70,26 @@ std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderI
 namespace
 {
 
+/// What must be true of a chunk for its bit to be taken.
+struct Condition
+{
+    std::uint64_t m_tag{0};                ///< its last publication; 0: any
+    std::optional<std::uint32_t> m_topic{}; ///< its owner's topic
+};
+
+bool holds(const ChunkManager& record, const Condition& condition) noexcept
+{
+    if (condition.m_tag != 0 && record.m_publication.load(std::memory_order_acquire) != condition.m_tag)
+    {
+        return false;
+    }
+    return !condition.m_topic || topicOfOwner(record.m_owner.load(std::memory_order_acquire)) == *condition.m_topic;
+}
+
 /// Takes the bit, and with it, if `freeing` and it was the last of a single word, marks the chunk. Nothing if there is
 /// no such bit; else the word as it was left.
 std::optional<std::uint64_t> takeBit(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex,
-                                     std::uint64_t tag, std::optional<std::uint32_t> freeing) noexcept
+                                     const Condition& condition, std::optional<std::uint32_t> freeing) noexcept
 {
     std::atomic<std::uint64_t>& target = view.word(chunk, wordOf(holderIndex));
     // [sync:holder-word] Acquire: the publication that the owner stored before the word. Partner: publish.
@@ -85,8 +101,9 @@ std::optional<std::uint64_t> takeBit(const PoolView& view, std::uint32_t chunk, 
         {
             return std::nullopt;
         }
-        // The word was read before the tag: a newer publication is noticed here or by the exchange.
-        if (tag != 0 && view.record(chunk).m_publication.load(std::memory_order_acquire) != tag)
+        // The word was read before tag and owner, which are written before it: a newer publication or owner is noticed
+        // here or by the exchange.
+        if (!holds(view.record(chunk), condition))
         {
             return std::nullopt;
         }
@@ -100,12 +117,10 @@ std::optional<std::uint64_t> takeBit(const PoolView& view, std::uint32_t chunk, 
     return wanted;
 }
 
-} // namespace
-
-bool drop(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
-          std::uint64_t tag) noexcept
+bool dropIf(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+            const Condition& condition) noexcept
 {
-    const auto left = takeBit(view, chunk, holderIndex, tag, port);
+    const auto left = takeBit(view, chunk, holderIndex, condition, port);
     if (!left || view.holderWords() == 1)
     {
         return left && stateOf(*left) == ChunkState::Freeing;
@@ -113,9 +128,23 @@ bool drop(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::ui
     return adopt(view, port, chunk);
 }
 
+} // namespace
+
+bool drop(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+          std::uint64_t tag) noexcept
+{
+    return dropIf(view, port, chunk, holderIndex, {.m_tag = tag});
+}
+
+bool dropOfTopic(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+                 std::uint32_t topic) noexcept
+{
+    return dropIf(view, port, chunk, holderIndex, {.m_topic = topic});
+}
+
 bool clear(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex, std::uint64_t tag) noexcept
 {
-    return takeBit(view, chunk, holderIndex, tag, std::nullopt) && hasNoHolder(view, chunk);
+    return takeBit(view, chunk, holderIndex, {.m_tag = tag}, std::nullopt) && hasNoHolder(view, chunk);
 }
 
 bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept

@@ -213,13 +213,14 @@ bool MemPoolManager::layOut(const MemPoolConfig& config, const PoolRegistry& reg
     {
         describeChunks(pool, 0, m_mempools[pool].getTotalChunks(), registry);
     }
+    publishClasses();
     return true;
 }
 
 bool MemPoolManager::isLaidOut(const MemPoolConfig& config, const MemPoolLayout& layout) const noexcept
 {
     const std::uint64_t pools = config.entries.size();
-    if (!(m_layout == layout) || m_mempools.size() != pools || m_chunkManagerPool.size() != 1)
+    if (!(m_layout == layout) || m_mempools.size() != pools || classCount() != pools || m_chunkManagerPool.size() != 1)
     {
         return false;
     }
@@ -236,6 +237,10 @@ bool MemPoolManager::isLaidOut(const MemPoolConfig& config, const MemPoolLayout&
 
 MemPool* MemPoolManager::addClass(std::uint64_t chunkSize, const PoolRegistry& registry)
 {
+    while (m_mempools.size() > classCount())
+    {
+        m_mempools.pop_back(); // somebody died while adding it
+    }
     const auto pool = static_cast<std::uint32_t>(m_mempools.size());
     if (m_layout.m_classBytes == 0 || pool >= m_layout.m_maxPools || chunkSize == 0 ||
         chunkSize > m_layout.m_classBytes - 2 * kChunkAlignment)
@@ -263,6 +268,7 @@ MemPool* MemPoolManager::addClass(std::uint64_t chunkSize, const PoolRegistry& r
         m_mempools.pop_back();
         return nullptr;
     }
+    publishClasses();
     return &m_mempools.back();
 }
 

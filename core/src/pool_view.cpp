@@ -87,7 +87,7 @@ Expected<PoolView, Error> PoolView::of(std::string_view name, Range management, 
 
 bool PoolView::refresh() noexcept
 {
-    const std::uint64_t count = m_manager->m_mempools.size();
+    const std::uint32_t count = m_manager->classCount(); // [sync:class]
     if (count > kMaxPools)
     {
         return false;
@@ -114,7 +114,7 @@ bool PoolView::decode(std::uint32_t index) noexcept
     found.m_dataOffset = pool.m_rawMemory.offset();
     found.m_firstChunk = pool.m_firstChunk;
     const std::uint32_t most = pool.m_maxChunks;
-    if (found.m_chunkSize == 0 || found.m_chunkSize > 1ULL << 62 || pool.m_headerBytes != sizeof(ChunkHeader) ||
+    if (most == 0 || found.m_chunkSize == 0 || found.m_chunkSize > 1ULL << 62 || pool.m_headerBytes != sizeof(ChunkHeader) ||
         found.m_stride != MemPool::strideOf(found.m_chunkSize, sizeof(ChunkHeader)) || most > m_maxChunks ||
         found.m_firstChunk > m_maxChunks - most || pool.m_rawMemory.poolId() != CHUNK_POOL_ID ||
         links.poolId() != MANAGEMENT_POOL_ID || links.offset() % alignof(MPMC_LockFree_List::Link) != 0 ||

@@ -22,8 +22,7 @@ namespace ZeroCP
 namespace
 {
 
-/// Memberships of this process, so that all nodes of a domain share one, and so that a forked child can close the
-/// descriptors whose locks would make its parent immortal.
+/// Memberships of this process, so that all nodes of a domain share one.
 struct Memberships
 {
     struct Entry
@@ -42,46 +41,6 @@ Memberships& memberships()
 {
     static auto* const all = new Memberships; // outlives static handles
     return *all;
-}
-
-/// Descriptors to close in a child: a plain array, since a child of a threaded process may only use such.
-constexpr std::size_t kMaxDescriptors = 256;
-std::atomic<int> g_descriptors[kMaxDescriptors]{};
-
-void closeLocksInChild() noexcept
-{
-    for (std::atomic<int>& slot : g_descriptors)
-    {
-        const int stored = slot.exchange(0, std::memory_order_relaxed);
-        if (stored > 0)
-        {
-            ::close(stored - 1); // stored + 1, so that zero means empty
-        }
-    }
-}
-
-void rememberDescriptor(int descriptor) noexcept
-{
-    for (std::atomic<int>& slot : g_descriptors)
-    {
-        int empty = 0;
-        if (slot.compare_exchange_strong(empty, descriptor + 1, std::memory_order_relaxed))
-        {
-            return;
-        }
-    }
-}
-
-void forgetDescriptor(int descriptor) noexcept
-{
-    for (std::atomic<int>& slot : g_descriptors)
-    {
-        int mine = descriptor + 1;
-        if (slot.compare_exchange_strong(mine, 0, std::memory_order_relaxed))
-        {
-            return;
-        }
-    }
 }
 
 std::string processName()
@@ -149,7 +108,6 @@ bool Domain::isForked() const noexcept
 
 Expected<std::shared_ptr<Domain>, Error> Domain::join(const Config& config, const std::filesystem::path& root)
 {
-    fork_guard::watch(closeLocksInChild);
     notifier::registerProcess();
     Memberships& all = memberships();
     const std::lock_guard guard(all.m_mutex);
@@ -210,7 +168,6 @@ Expected<void, Error> Domain::enter()
         m_discovery = SharedMemory();
         return result;
     }
-    rememberDescriptor(m_lock.descriptor());
     m_lock.unlockInit();
     return {};
 }
@@ -315,8 +272,7 @@ Domain::~Domain()
 {
     if (isForked())
     {
-        m_lock.forgetInChild();
-        return;
+        return; // the parent's
     }
     if (m_slot != ~0U)
     {
@@ -326,7 +282,6 @@ Domain::~Domain()
 
 void Domain::leave() noexcept
 {
-    forgetDescriptor(m_lock.descriptor());
     if (!m_lock.lockInit())
     {
         return; // the kernel drops our byte when the descriptor closes; the next to join cleans up

@@ -1,5 +1,6 @@
 #include "zerocp/discovery/domain_lock.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -10,11 +11,62 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "zerocp/core/fork_guard.hpp"
+
 namespace ZeroCP
 {
 
 namespace
 {
+
+/// Descriptors to close in a forked child, where they would keep the parent's locks alive: a plain array, since a child
+/// of a threaded process may use nothing else. Entries are descriptor + 1; 0 is empty.
+constexpr std::size_t kMaxDescriptors = 1024;
+std::atomic<int> g_descriptors[kMaxDescriptors]{};
+
+void closeLocksInChild() noexcept
+{
+    for (std::atomic<int>& slot : g_descriptors)
+    {
+        const int stored = slot.exchange(0, std::memory_order_relaxed);
+        if (stored > 0)
+        {
+            ::close(stored - 1);
+        }
+    }
+}
+
+void replaceDescriptor(int from, int to) noexcept
+{
+    for (std::atomic<int>& slot : g_descriptors)
+    {
+        int expected = from;
+        if (slot.compare_exchange_strong(expected, to, std::memory_order_relaxed))
+        {
+            return;
+        }
+    }
+}
+
+/// open(), known to the child handler before anybody can fork.
+int openRemembered(const char* file, int flags, mode_t mode = 0) noexcept
+{
+    fork_guard::watch(closeLocksInChild);
+    const fork_guard::Hold hold;
+    const int descriptor = ::open(file, flags, mode);
+    if (descriptor >= 0)
+    {
+        replaceDescriptor(0, descriptor + 1);
+    }
+    return descriptor;
+}
+
+void closeRemembered(int descriptor) noexcept
+{
+    const fork_guard::Hold hold;
+    replaceDescriptor(descriptor + 1, 0);
+    ::close(descriptor);
+}
 
 constexpr off_t kInitByte = 0;
 constexpr off_t kControlByte = 1;
@@ -84,7 +136,8 @@ Expected<void, Error> checkOwner(int descriptor, const std::filesystem::path& fi
 } // namespace
 
 DomainLock::DomainLock(DomainLock&& other) noexcept
-    : m_file(std::move(other.m_file)), m_descriptor(std::exchange(other.m_descriptor, -1))
+    : m_file(std::move(other.m_file)), m_descriptor(std::exchange(other.m_descriptor, -1)),
+      m_generation(other.m_generation)
 {
 }
 
@@ -92,21 +145,22 @@ DomainLock& DomainLock::operator=(DomainLock&& other) noexcept
 {
     std::swap(m_file, other.m_file);
     std::swap(m_descriptor, other.m_descriptor);
+    std::swap(m_generation, other.m_generation);
     return *this;
 }
 
 DomainLock::~DomainLock()
 {
-    if (m_descriptor >= 0)
+    if (m_descriptor >= 0 && m_generation == fork_guard::generation()) // in a child the fork handler has closed it
     {
-        ::close(m_descriptor);
+        closeRemembered(m_descriptor);
     }
 }
 
 Expected<DomainLock, Error> DomainLock::open(const std::filesystem::path& file, const AccessConfig& access)
 {
     // Without O_CREAT first: fs.protected_regular forbids O_CREAT on another user's file in a sticky directory.
-    const int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    const int descriptor = openRemembered(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (descriptor < 0)
     {
         return tl::unexpected(systemError(file.native(), "open", errno));
@@ -123,7 +177,8 @@ Expected<DomainLock, Error> DomainLock::openForInit(const std::filesystem::path&
 {
     for (;;)
     {
-        const int created = ::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, access.mode);
+        const int created =
+            openRemembered(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, access.mode);
         if (created >= 0)
         {
             DomainLock lock(file, created);

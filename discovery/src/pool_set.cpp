@@ -63,6 +63,17 @@ std::uint64_t leftBehind(const PoolView& view, const PoolView::Class& in) noexce
     return count;
 }
 
+/// Derived, not counted: nothing to repair after a crash.
+std::uint64_t committedBytes(const PoolView& view) noexcept
+{
+    std::uint64_t bytes = 0;
+    for (std::uint32_t c = 0; c < view.classCount(); ++c)
+    {
+        bytes += view.classAt(c).m_stride * view.classAt(c).m_pool->getTotalChunks();
+    }
+    return bytes;
+}
+
 bool isReusable(std::uint32_t pairState) noexcept
 {
     return (pairState & PairRecord::Used) == 0 ||
@@ -178,7 +189,6 @@ Expected<void, Error> PoolSet::build(const PoolSetPlan& plan)
     }
     std::byte* base = m_management.base();
     PoolSetHeader* header = placeHeader(base, *layout, plan);
-    header->m_committed.store(chunkBytes, std::memory_order_relaxed);
     auto* manager = ::new (base + header->m_managerOffset) MemPoolManager(*layout);
     m_registry.registerPool(MANAGER_POOL_ID, manager);
     m_registry.registerPool(MANAGEMENT_POOL_ID, base + header->m_managementOffset);
@@ -362,6 +372,10 @@ Expected<std::uint32_t, Error> PoolSet::takeHolderBit(std::uint32_t topic, std::
 
 Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
 {
+    if (!m_control.refresh())
+    {
+        return failure(ErrorCode::Corrupt, m_baseName + ": a size class does not fit its segment");
+    }
     const auto index = takePortRecord();
     if (!index)
     {
@@ -409,7 +423,7 @@ Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes
     }
     std::uint32_t index = m_control.fittingClass(bytes);
     const bool single = m_control.manager().layout().m_maxPools == 1;
-    const std::uint64_t wanted = single ? bytes : std::max<std::uint64_t>(64, std::bit_ceil(bytes));
+    const std::uint64_t wanted = single ? bytes : std::max(kSmallestClass, std::bit_ceil(bytes));
     const bool wasteful = index < m_control.classCount() && !single && m_control.classAt(index).m_chunkSize > wanted;
     if (index == m_control.classCount() || (wasteful && m_control.classCount() < m_control.manager().layout().m_maxPools))
     {
@@ -442,6 +456,10 @@ Expected<void, Error> PoolSet::commitBudgets(std::uint32_t port)
     if (m_control.header().m_automatic == 0)
     {
         return {};
+    }
+    if (!m_control.refresh()) // other processes may have added classes
+    {
+        return failure(ErrorCode::Corrupt, m_baseName + ": a size class does not fit its segment");
     }
     for (std::uint32_t c = 0; c < m_control.classCount(); ++c)
     {
@@ -491,10 +509,10 @@ Expected<void, Error> PoolSet::commitData(std::uint64_t offset, std::uint64_t by
 Expected<void, Error> PoolSet::addChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port)
 {
     const PoolView::Class in = m_control.classAt(classIndex);
-    PoolSetHeader& header = m_control.header();
+    const PoolSetHeader& header = m_control.header();
     const std::uint32_t present = in.m_pool->getTotalChunks();
     const std::uint64_t bytes = in.m_stride * count;
-    const std::uint64_t committed = header.m_committed.load(std::memory_order_relaxed);
+    const std::uint64_t committed = committedBytes(m_control);
     if (bytes > header.m_commitLimit || committed > header.m_commitLimit - bytes)
     {
         return failure(ErrorCode::LimitReached,
@@ -518,7 +536,6 @@ Expected<void, Error> PoolSet::addChunks(std::uint32_t classIndex, std::uint32_t
         numbers[i] = first + i;
         holders::markFreeing(m_control, port, first + i); // if we die before the push, recovery of `port` does it
     }
-    header.m_committed.store(committed + bytes, std::memory_order_relaxed);
     in.m_pool->addChunks(count);
     in.m_pool->countOut(count);
     holders::putBack(m_control, in, port, numbers);

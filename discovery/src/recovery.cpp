@@ -25,6 +25,18 @@ using holder::wordOf;
 /// means that the process is stopped or starved.
 constexpr std::chrono::milliseconds kGrace{20};
 
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// notifier::barrierEverywhere(), or where the kernel refuses it, a pause in which store buffers drain.
+void barrierEverywhere()
+{
+    constexpr std::chrono::milliseconds kDrained{1};
+    if (!notifier::barrierEverywhere())
+    {
+        std::this_thread::sleep_for(kDrained);
+    }
+}
+
 struct Victim
 {
     const PoolView& m_view;
@@ -124,8 +136,13 @@ void finishListOperation(const Victim& victim)
     PortRecord& port = victim.record();
     const std::uint64_t note = port.m_note.load(std::memory_order_seq_cst); // [sync:list-note]
     const std::uint64_t sequence = noteSequence(note);
-    if (noteKind(note) == ListNote::None || noteList(note) >= victim.m_view.classCount())
+    if (noteKind(note) == ListNote::None)
     {
+        return;
+    }
+    if (noteList(note) >= victim.m_view.classCount())
+    {
+        port.m_note.store(0, std::memory_order_seq_cst); // scribbled on: the view knows every class there is
         return;
     }
     const PoolView::Class& in = victim.m_view.classAt(noteList(note));
@@ -182,12 +199,9 @@ void sweepOwnBit(const Victim& victim)
     forEachChunk(victim.m_view,
                  [&victim](const PoolView::Class&, std::uint32_t chunk)
                  {
-                     const std::uint64_t owner = victim.m_view.record(chunk).m_owner.load(std::memory_order_acquire);
-                     if (topicOfOwner(owner) == victim.m_topic)
-                     {
-                         // Whether it was the last one: freeOrphans() looks at the word.
-                         static_cast<void>(holders::drop(victim.m_view, victim.m_port, chunk, victim.m_holder, 0));
-                     }
+                     // Whether it was the last one: freeOrphans() looks at the word.
+                     static_cast<void>(
+                         holders::dropOfTopic(victim.m_view, victim.m_port, chunk, victim.m_holder, victim.m_topic));
                  });
     for (std::uint32_t c = 0; c < victim.m_view.classCount(); ++c)
     {
@@ -266,8 +280,8 @@ void settleDeliveries(const Victim& victim)
                 });
 }
 
-/// Moves the floor over evictions that were marked but not settled, and acts on returns that nobody has seen.
-void settlePair(const Victim& victim, const PairRecord& record, const PairView& pair)
+/// Moves the floor over evictions that were marked but not settled.
+void settleFloor(const PairView& pair)
 {
     std::uint64_t floor = pair.m_head->m_floor.load(std::memory_order_acquire);
     for (std::uint64_t i = 0; i <= pair.m_slotMask; ++i)
@@ -280,6 +294,12 @@ void settlePair(const Victim& victim, const PairRecord& record, const PairView& 
         }
     }
     pair.m_head->m_floor.store(floor, std::memory_order_release);
+}
+
+/// Acts on returns that the victim has not seen. The subscriber does it again when it sees that its publisher is gone;
+/// the bit is gone then, or belongs to another publication.
+void settleReturns(const Victim& victim, const PairRecord& record, const PairView& pair)
+{
     const std::uint32_t subscriber = record.m_subscriberPort.load(std::memory_order_relaxed);
     if (subscriber >= victim.m_view.portCapacity())
     {
@@ -294,7 +314,6 @@ void settlePair(const Victim& victim, const PairRecord& record, const PairView& 
         {
             return;
         }
-        // The subscriber, if it lives, does this again when it sees that the publisher is gone: the bit is gone then.
         holders::dropAndFree(victim.m_view, victim.m_port, entry::chunkOf(value), receiver,
                              publicationTag(victim.m_port, entry::sequenceOf(value)));
     }
@@ -316,7 +335,8 @@ void retirePublisher(const Victim& victim)
                     }
                     if (pair)
                     {
-                        settlePair(victim, record, *pair);
+                        settleFloor(*pair);
+                        settleReturns(victim, record, *pair);
                     }
                     // [sync:gone] Release: the floor and the doubt come before. Partner: the subscriber's onEpoch().
                     record.m_state.fetch_or(PairRecord::PublisherGone, std::memory_order_acq_rel);
@@ -324,6 +344,20 @@ void retirePublisher(const Victim& victim)
                 });
     sweepOwnBit(victim);
     notifier::moveEpoch(victim.m_view.header().m_epoch); // [sync:epoch]
+    barrierEverywhere();
+    // [sync:late-return] A subscriber that wrote a return before it could see the new epoch may never look again: the
+    // barrier has made that return visible. One that comes later sees the epoch. Partner: SubscriberPort::release().
+    forEachPair(victim.m_view,
+                [&victim](const PairRecord& record)
+                {
+                    if (record.m_publisherPort.load(std::memory_order_relaxed) == victim.m_port)
+                    {
+                        if (const auto pair = victim.m_view.pairView(record))
+                        {
+                            settleReturns(victim, record, *pair);
+                        }
+                    }
+                });
     for (const std::uint32_t reader : readers)
     {
         if (reader < victim.m_view.portCapacity())
@@ -334,7 +368,7 @@ void retirePublisher(const Victim& victim)
 }
 
 /// Waits until `publisher` has left the call that it may be in: its next one sees the epoch before it touches a pair.
-bool quiesce(const PortRecord& publisher)
+bool quiesce(const PortRecord& publisher, Deadline deadline)
 {
     // [sync:busy] The epoch was moved, then barrierEverywhere() ran: a publisher whose m_busy is even now will load the
     // new epoch in its next call. Partner: PublisherPort::enter().
@@ -343,7 +377,6 @@ bool quiesce(const PortRecord& publisher)
     {
         return true;
     }
-    const auto deadline = std::chrono::steady_clock::now() + kGrace;
     while (publisher.m_busy.load(std::memory_order_acquire) == busy)
     {
         if (std::chrono::steady_clock::now() > deadline)
@@ -373,7 +406,8 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
                     }
                 });
     notifier::moveEpoch(victim.m_view.header().m_epoch); // [sync:epoch]
-    static_cast<void>(notifier::barrierEverywhere());    // [sync:busy]
+    barrierEverywhere();                                 // [sync:busy]
+    const Deadline deadline = std::chrono::steady_clock::now() + kGrace; // for all of them together
     bool quiet = true;
     for (const std::uint32_t index : publishers)
     {
@@ -382,7 +416,7 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
             const PortRecord& publisher = victim.m_view.port(index);
             const bool active =
                 publisher.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Active);
-            quiet &= !active || quiesce(publisher) || !isAlive(publisher.m_processSlot.load(std::memory_order_relaxed));
+            quiet &= !active || quiesce(publisher, deadline) || !isAlive(publisher.m_processSlot.load(std::memory_order_relaxed));
         }
     }
     sweepOwnBit(victim);
@@ -403,8 +437,12 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
 
 } // namespace
 
-bool retire(const PoolView& view, std::uint32_t port, const IsAlive& isAlive)
+bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive)
 {
+    if (!view.refresh())
+    {
+        return false; // a class that we cannot see may hold what the port has
+    }
     PortRecord& record = view.port(port);
     const Victim victim{view, port, record.m_holderIndex.load(std::memory_order_relaxed),
                         record.m_topic.load(std::memory_order_relaxed)};
@@ -426,7 +464,7 @@ bool retire(const PoolView& view, std::uint32_t port, const IsAlive& isAlive)
     return true;
 }
 
-std::uint32_t retireDying(const PoolView& view, const IsAlive& isAlive)
+std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive)
 {
     std::uint32_t left = 0;
     const std::uint32_t used =

@@ -130,18 +130,24 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     const std::uint32_t limit = publishes ? qos.maxLoans().value_or(configOf(request).limits.maxLoans)
                                           : qos.maxHeld().value_or(configOf(request).limits.maxHeld);
     const std::uint64_t id = header().m_nextEndpointId++;
-    const auto holder = (*set)->addPort({.m_kind = request.m_kind,
-                                         .m_topic = *topic,
-                                         .m_processSlot = m_slot,
-                                         .m_endpointSlot = *endpoint,
-                                         .m_endpointId = id,
-                                         .m_depth = qos.depth(),
-                                         .m_limit = limit,
-                                         .m_portLimit = header().m_portsPerTopic,
-                                         .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0});
+    const PortRequest port{.m_kind = request.m_kind,
+                           .m_topic = *topic,
+                           .m_processSlot = m_slot,
+                           .m_endpointSlot = *endpoint,
+                           .m_endpointId = id,
+                           .m_depth = qos.depth(),
+                           .m_limit = limit,
+                           .m_portLimit = header().m_portsPerTopic,
+                           .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0};
+    auto holder = (*set)->addPort(port);
+    if (!holder && holder.error().code() == ErrorCode::LimitReached)
+    {
+        static_cast<void>(retireDyingPorts(**set)); // ports and bits that waited for a stopped publisher
+        holder = (*set)->addPort(port);
+    }
     if (!holder)
     {
-        static_cast<void>(retireDyingPorts());
+        static_cast<void>(retireDyingPorts(**set)); // the port that could not be completed
         return undo(Error(holder.error().code(), "topic '" + request.m_topic + "': " + holder.error().message()));
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, *endpoint);
@@ -179,9 +185,9 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
         return; // a forked child, or a lock file that vanished: the survivors recover what we had
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
+    static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
     recovery::retire(grant.m_set->control(), grant.m_holder.m_port,
                      [this](std::uint32_t process) { return isAlive(process); });
-    static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
     record.m_state.store(kFree, std::memory_order_release);
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
     releaseTopicIfUnused(grant.m_holder.m_topic);
@@ -472,6 +478,7 @@ void Domain::recoverDeadOrWarn()
 void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
 {
     const auto alive = [this, process](std::uint32_t slot) { return slot != process && isAlive(slot); };
+    bool complete = true;
     for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
     {
         if (!isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state))
@@ -482,9 +489,10 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
         if (!set)
         {
             log(LogLevel::Error, "recovering process slot " + std::to_string(process) + ": " + set.error().message());
+            complete = false;
             continue;
         }
-        const PoolView& view = (*set)->control();
+        PoolView& view = (*set)->control();
         const std::uint32_t ports =
             std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
         for (std::uint32_t p = 1; p < ports; ++p)
@@ -493,7 +501,10 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
             const bool used = port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
             if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
             {
-                recovery::retire(view, p, alive);
+                const bool retired = recovery::retire(view, p, alive);
+                // Dying ports are found again without their process; one that could not be looked at is not.
+                complete &= retired || port.m_state.load(std::memory_order_acquire) ==
+                                           static_cast<std::uint32_t>(PortState::Dying);
                 ++report.endpoints;
             }
         }
@@ -513,6 +524,10 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
         {
             node.m_state.store(kFree, std::memory_order_release);
         }
+    }
+    if (!complete)
+    {
+        return; // the row stays Used, so that the next one to look repeats this
     }
     releaseWhatNobodyUses();
     auto& record = row<ProcessRecord>(header().m_processes, process);
@@ -574,7 +589,7 @@ std::uint32_t Domain::retireDyingPorts()
     return left;
 }
 
-std::uint32_t Domain::retireDyingPorts(const PoolSet& set)
+std::uint32_t Domain::retireDyingPorts(PoolSet& set)
 {
     return recovery::retireDying(set.control(), [this](std::uint32_t slot) { return isAlive(slot); });
 }

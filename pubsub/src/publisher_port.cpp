@@ -35,6 +35,7 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
     : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
       m_me(grant.m_holder), m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
       m_firstSequence(m_sequence), m_generation(fork_guard::generation()), m_loanLimit(grant.m_limit),
+      m_addsClasses(view.header().m_automatic != 0 && view.manager().layout().m_maxPools > 1),
       m_needsFence(!notifier::registerProcess()), m_masks(view.holderWords(), 0),
       m_ledger(view.maxChunks(), view.holderWords()), m_foreignDrops(grant.m_limit), m_domain(std::move(domain)),
       m_grant(std::move(grant))
@@ -95,6 +96,7 @@ void PublisherPort::findNewSubscribers() noexcept
     {
         PairRecord& record = m_view.pair(i);
         // [sync:pair] Acquire: place and shape come before the state. Partner: PoolSet::makePair().
+        const std::uint64_t incarnation = record.m_incarnation.load(std::memory_order_acquire);
         if (record.m_state.load(std::memory_order_acquire) != PairRecord::Used ||
             record.m_publisherPort.load(std::memory_order_acquire) != m_me.m_port)
         {
@@ -121,7 +123,13 @@ void PublisherPort::findNewSubscribers() noexcept
         connection.m_bit = bitOf(holderIndex);
         connection.m_word = wordOf(holderIndex);
         connection.m_record = i;
-        connection.m_incarnation = record.m_incarnation.load(std::memory_order_acquire);
+        connection.m_incarnation = incarnation;
+        // The record may have been rewritten under us; then its incarnation moved first, and the epoch moves again.
+        if (record.m_incarnation.load(std::memory_order_acquire) != incarnation ||
+            record.m_state.load(std::memory_order_acquire) != PairRecord::Used)
+        {
+            continue;
+        }
         m_connections.push_back(connection); // within the reserved capacity
         pair->m_head->m_floor.store(m_sequence, std::memory_order_relaxed);
         // [sync:join] Release: the floor comes before. Partner: SubscriberPort::announce().
@@ -157,19 +165,26 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
     {
         return tl::unexpected(LoanError::PayloadTooLarge);
     }
-    if (!m_domain->growClass(m_grant, bytes))
-    {
-        return tl::unexpected(LoanError::NoSpace);
-    }
+    const bool grown = m_domain->growClass(m_grant, bytes).has_value();
     const Busy busy(*this);
     static_cast<void>(m_view.refresh());
     updateBudgets();
-    const std::uint32_t pool = m_view.fittingClass(bytes);
-    if (pool == m_view.classCount() || m_budgets[pool] == 0)
+    std::uint32_t best = m_view.classCount();
+    for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
+    {
+        const std::uint64_t size = m_view.classAt(pool).m_chunkSize;
+        if (m_budgets[pool] != 0 && bytes <= size && (best == m_view.classCount() || size < m_view.classAt(best).m_chunkSize))
+        {
+            best = pool;
+        }
+    }
+    if (best == m_view.classCount())
     {
         return tl::unexpected(LoanError::NoSpace);
     }
-    return pool;
+    // A chunk that is larger than necessary is better than none; but ask no more.
+    m_addsClasses = m_addsClasses && grown && !isWasteful(best, bytes);
+    return best;
 }
 
 bool PublisherPort::refill(std::uint32_t pool) noexcept
@@ -402,12 +417,13 @@ void PublisherPort::giveBack(std::uint32_t pool, std::uint32_t count) noexcept
 
 void PublisherPort::drainForeignDrops() noexcept
 {
+    // Counted first: a drop that is counted is in the queue already, so there are never more nodes than loans.
+    m_loans.fold();
     std::uint32_t chunk = 0;
     while (m_foreignDrops.pop(chunk))
     {
         toStash(chunk);
     }
-    m_loans.fold();
     m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
 }
 

@@ -45,7 +45,7 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
                                std::uint64_t payloadBytes)
     : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
       m_me(grant.m_holder), m_generation(fork_guard::generation()), m_payloadBytes(payloadBytes),
-      m_heldLimit(grant.m_limit), m_spin(grant.m_spin), m_domain(std::move(domain)),
+      m_heldLimit(grant.m_limit), m_needsFence(!notifier::registerProcess()), m_spin(grant.m_spin), m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
     onEpoch();
@@ -102,15 +102,18 @@ void SubscriberPort::findNewPublishers()
     for (std::uint32_t i = 0; i < used; ++i)
     {
         PairRecord& record = m_view.pair(i);
-        const std::uint32_t state = record.m_state.load(std::memory_order_acquire); // [sync:pair]
         const std::uint64_t incarnation = record.m_incarnation.load(std::memory_order_acquire);
+        const std::uint32_t state = record.m_state.load(std::memory_order_acquire); // [sync:pair]
         const bool mine = (state & PairRecord::Used) != 0 && (state & PairRecord::SubscriberGone) == 0 &&
                           record.m_subscriberPort.load(std::memory_order_acquire) == m_me.m_port;
         const bool known = std::any_of(m_connections.begin(), m_connections.end(),
                                        [incarnation](const Connection& connection)
                                        { return connection.m_used && connection.m_incarnation == incarnation; });
         const auto pair = mine && !known ? m_view.pairView(record) : std::nullopt;
-        if (!pair)
+        const std::uint32_t publisher = record.m_publisherPort.load(std::memory_order_acquire);
+        // The record may have been rewritten under us; then its incarnation moved first, and the epoch moves again.
+        if (!pair || record.m_incarnation.load(std::memory_order_acquire) != incarnation ||
+            (record.m_state.load(std::memory_order_acquire) & PairRecord::Used) == 0)
         {
             continue;
         }
@@ -118,7 +121,7 @@ void SubscriberPort::findNewPublishers()
         connection = Connection{};
         connection.m_pair = *pair;
         connection.m_incarnation = incarnation;
-        connection.m_publisherPort = record.m_publisherPort.load(std::memory_order_acquire);
+        connection.m_publisherPort = publisher;
         connection.m_record = i;
         connection.m_used = true;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
@@ -213,6 +216,10 @@ bool SubscriberPort::announce(Connection& connection) noexcept
 [[gnu::noinline]] void SubscriberPort::dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept
 {
     const std::lock_guard guard(m_listMutex);
+    if (m_view.classOf(entry::chunkOf(value)) == nullptr)
+    {
+        static_cast<void>(m_view.refresh()); // an evicted message of a class that we have not met yet
+    }
     holders::dropAndFree(m_view, m_me.m_port, entry::chunkOf(value), m_me.m_holder,
                          publicationTag(publisherPort, entry::sequenceOf(value)));
 }
@@ -233,10 +240,10 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
     }
 }
 
-bool SubscriberPort::refreshClasses()
+void SubscriberPort::refreshClasses()
 {
     const std::lock_guard guard(m_listMutex);
-    return m_view.refresh();
+    static_cast<void>(m_view.refresh()); // classes before the one that does not fit are decoded all the same
 }
 
 bool SubscriberPort::mayHoldMore() noexcept

@@ -62,7 +62,7 @@ std::vector<std::string> tokensOf(std::string_view text)
 
 bool isIntegerWord(const std::string& token)
 {
-    constexpr std::array<std::string_view, 6> kWords{"long", "unsigned", "signed", "int", "short", "char"};
+    constexpr std::array<std::string_view, 7> kWords{"long", "unsigned", "signed", "int", "short", "char", "__int128"};
     return std::find(kWords.begin(), kWords.end(), token) != kWords.end();
 }
 
@@ -76,6 +76,7 @@ std::string integerName(const std::vector<std::string>& words)
         return isUnsigned ? "uint8" : count("signed") > 0 ? "int8" : "char";
     }
     const std::size_t bytes = count("short") > 0  ? sizeof(short)
+                              : count("__int128") > 0 ? 16
                               : count("long") > 1 ? sizeof(long long)
                               : count("long") > 0 ? sizeof(long)
                                                   : sizeof(int);

@@ -1,8 +1,7 @@
 #include "zerocp/core/holders.hpp"
 
 #include <array>
-#include <numeric>
-#include <set>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -143,6 +142,19 @@ TEST(Holders, AHintOfAnotherPublicationTakesNothing)
     EXPECT_NE(view.word(chunk, 0).load() & holder::bitOf(kReader), 0U);
 }
 
+TEST(Holders, TheSameBitOfAnotherTopicIsNotTaken)
+{
+    const PlainPoolSet set(chunks(1), 1);
+    const PoolView view = set.view();
+    const std::uint32_t chunk = publishedChunk(view, {kReader});
+
+    EXPECT_FALSE(holders::dropOfTopic(view, 2, chunk, kReader, kPublisher.m_topic + 1));
+    EXPECT_NE(view.word(chunk, 0).load() & holder::bitOf(kReader), 0U);
+
+    EXPECT_FALSE(holders::dropOfTopic(view, 2, chunk, kReader, kPublisher.m_topic));
+    EXPECT_TRUE(holders::heldOnlyBy(view, chunk, kPublisher.m_holder));
+}
+
 TEST(Holders, TheLastBitMayLieInAnotherWordThanTheState)
 {
     const PlainPoolSet set(chunks(1), 2);
@@ -212,7 +224,6 @@ TEST(Holders, OfManyThreadsThatDropTheirBitsExactlyOneFreesTheChunk)
     const PoolView view = set.view();
     std::array<std::atomic<int>, kReaders> round{};
     std::atomic<int> published{0};
-    std::atomic<int> freed{0};
     std::vector<std::thread> readers;
     for (std::uint32_t r = 0; r < kReaders; ++r)
     {
@@ -229,7 +240,6 @@ TEST(Holders, OfManyThreadsThatDropTheirBitsExactlyOneFreesTheChunk)
                     // Bits in all three words.
                     if (holders::drop(view, 2 + r, chunk, 1 + 40 * r, kTag))
                     {
-                        freed.fetch_add(1);
                         holders::putBack(view, view.classAt(0), 2 + r, std::span(&chunk, 1));
                     }
                     round[r].store(i);
@@ -254,7 +264,6 @@ TEST(Holders, OfManyThreadsThatDropTheirBitsExactlyOneFreesTheChunk)
         reader.join();
     }
     EXPECT_EQ(freeChunks(view), 1U);
-    EXPECT_LE(freed.load(), kRounds);
 }
 
 } // namespace

@@ -125,6 +125,17 @@ TEST(PoolView, AScribbledPoolIsCorrupt)
     EXPECT_TRUE(set.tryView());
 }
 
+TEST(PoolView, AClassThatItsMakerDidNotFinishIsNotSeen)
+{
+    const PlainPoolSet set(twoClasses(), 1);
+    set.manager().m_mempools.emplace_back(); // a creator that died before it filled the class
+
+    const auto view = set.tryView();
+
+    ASSERT_TRUE(view);
+    EXPECT_EQ(view->classCount(), 2U);
+}
+
 TEST(PoolView, AScribbledPairHasNoView)
 {
     const PlainPoolSet set(twoClasses(), 1);

@@ -156,6 +156,13 @@ class ChildProcess
     /// Empty if the child is gone.
     [[nodiscard]] std::string hear() { return m_peer.hear(); }
 
+    /// Whether wait() would return at once.
+    [[nodiscard]] bool hasEnded() const
+    {
+        siginfo_t info{};
+        return m_pid <= 0 || (::waitid(P_PID, static_cast<id_t>(m_pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+                              info.si_pid != 0);
+    }
     /// SIGSTOP, SIGCONT.
     void signal(int number) const { ::kill(m_pid, number); }
 

@@ -1,5 +1,6 @@
 #include "support/counting_new.hpp"
 
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 

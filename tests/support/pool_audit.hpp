@@ -112,6 +112,21 @@ inline std::string auditClass(const PoolView& view, const PoolView::Class& in)
                                " of " + std::to_string(total) + "\n" + wrong;
 }
 
+/// The ports of a set, for people who look for the cause.
+inline std::string describePorts(const PoolView& view)
+{
+    std::string text;
+    for (std::uint32_t i = 1; i < view.header().m_portHighWater.load(); ++i)
+    {
+        const PortRecord& port = view.port(i);
+        text += "  port " + std::to_string(i) + ": state " + std::to_string(port.m_state.load()) + ", kind " +
+                std::to_string(port.m_kind.load()) + ", bit " + std::to_string(port.m_holderIndex.load()) +
+                ", process slot " + std::to_string(port.m_processSlot.load()) + ", note " +
+                std::to_string(port.m_note.load()) + ", next sequence " + std::to_string(port.m_sequence.load()) + "\n";
+    }
+    return text;
+}
+
 /// Chunks that a domain's pool sets have; fails the test unless all are free.
 inline std::uint32_t expectAllChunksFree(std::uint32_t domain, const std::filesystem::path& root = "/dev/shm")
 {
@@ -122,7 +137,7 @@ inline std::uint32_t expectAllChunksFree(std::uint32_t domain, const std::filesy
         for (std::uint32_t c = 0; set && c < set.view().classCount(); ++c)
         {
             const std::string wrong = auditClass(set.view(), set.view().classAt(c));
-            EXPECT_EQ(wrong, "") << name;
+            EXPECT_EQ(wrong, "") << name << "\n" << describePorts(set.view());
             total += set.view().classAt(c).m_pool->getTotalChunks();
         }
     }

@@ -25,4 +25,14 @@ using ChildHandler = void (*)() noexcept;
 /// Installs the counting, once per process, and `handler`, which every child runs.
 void watch(ChildHandler handler) noexcept;
 
+/// While one exists, no thread of this process forks (fork() waits). For steps that a child must see done or not begun.
+class Hold
+{
+  public:
+    Hold() noexcept;
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    ~Hold();
+};
+
 } // namespace ZeroCP::fork_guard

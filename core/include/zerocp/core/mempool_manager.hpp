@@ -8,6 +8,7 @@
 /// MemPools themselves lie in the manager, MANAGER_POOL_ID.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -109,9 +110,24 @@ class MemPoolManager
     /// Address of record `chunk` in this process.
     [[nodiscard]] ChunkManager* record(std::uint32_t chunk, const PoolRegistry& registry) noexcept;
 
+    /// Classes that are complete; what a running process may look at. m_mempools' own size is for whoever holds the
+    /// control lock: a creator that died in the middle has left it one too high.
+    [[nodiscard]] std::uint32_t classCount() const noexcept
+    {
+        return m_classCount.load(std::memory_order_acquire); // [sync:class] partner: publishClasses()
+    }
+
     MemPools m_mempools;
     ChunkManagerPool m_chunkManagerPool;
     MemPoolLayout m_layout{};
+    std::atomic<std::uint32_t> m_classCount{0};
+
+  private:
+    void publishClasses() noexcept
+    {
+        // [sync:class] Release: a class is complete before it is counted. Partner: classCount().
+        m_classCount.store(static_cast<std::uint32_t>(m_mempools.size()), std::memory_order_release);
+    }
 };
 
 static_assert(std::is_standard_layout_v<MemPoolLayout> && std::is_trivially_destructible_v<MemPoolManager>);

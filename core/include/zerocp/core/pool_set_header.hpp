@@ -22,7 +22,7 @@ namespace ZeroCP
 ///   line 0   m_epoch
 ///   line 1   m_managerOffset m_managementOffset m_portsOffset m_pairsOffset m_pairAreaOffset m_pairAreaBytes |
 ///            m_portCapacity m_pairCapacity | m_dataOffset
-///   line 2   m_commitLimit m_committed m_incarnations | m_portHighWater m_pairHighWater | m_automatic
+///   line 2   m_commitLimit m_incarnations | m_portHighWater m_pairHighWater | m_automatic
 struct alignas(kCacheLineBytes) PoolSetHeader
 {
     /// Moves whenever a port or pair joins or leaves. Read on every publish, written almost never.
@@ -39,8 +39,7 @@ struct alignas(kCacheLineBytes) PoolSetHeader
     std::uint64_t m_dataOffset; ///< of the data area in the data segment
 
     alignas(kCacheLineBytes) std::uint64_t m_commitLimit; ///< bytes of chunks that may be committed (limits.pool_set_bytes)
-    std::atomic<std::uint64_t> m_committed;               ///< bytes of chunks that are; under the control lock
-    std::atomic<std::uint64_t> m_incarnations;            ///< of pairs, ever; under the control lock
+    std::atomic<std::uint64_t> m_incarnations; ///< of pairs, ever; under the control lock
     std::atomic<std::uint32_t> m_portHighWater;           ///< records below have been used
     std::atomic<std::uint32_t> m_pairHighWater;
     std::uint32_t m_automatic; ///< 1: grows with its topic; 0: configured

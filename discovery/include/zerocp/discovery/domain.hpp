@@ -144,7 +144,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
     [[nodiscard]] std::uint32_t retireDyingPorts();
-    [[nodiscard]] std::uint32_t retireDyingPorts(const PoolSet& set);
+    [[nodiscard]] std::uint32_t retireDyingPorts(PoolSet& set);
 
     Config m_config;
     std::filesystem::path m_root;

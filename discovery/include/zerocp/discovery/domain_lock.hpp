@@ -4,7 +4,8 @@
 ///   byte 0   init: joining and leaving        byte 1   control: changing the tables
 ///   byte 2+i process slot i is alive
 ///
-/// Locks of one description never conflict, so a process cannot ask about itself. Any thread; calls may block.
+/// Locks of one description never conflict, so a process cannot ask about itself. A description survives in a forked
+/// child, which therefore closes it at once (fork_guard.hpp). Any thread; calls may block.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 
 #include "zerocp/config/config.hpp"
 #include "zerocp/core/error.hpp"
+#include "zerocp/core/fork_guard.hpp"
 
 namespace ZeroCP
 {
@@ -55,14 +57,15 @@ class [[nodiscard]] DomainLock
     [[nodiscard]] int descriptor() const noexcept { return m_descriptor; }
     [[nodiscard]] const std::filesystem::path& file() const noexcept { return m_file; }
 
-    /// In a forked child, whose fork handler has closed the inherited descriptor: forgets its number.
-    void forgetInChild() noexcept { m_descriptor = -1; }
-
   private:
-    DomainLock(std::filesystem::path file, int descriptor) : m_file(std::move(file)), m_descriptor(descriptor) {}
+    DomainLock(std::filesystem::path file, int descriptor)
+        : m_file(std::move(file)), m_descriptor(descriptor), m_generation(fork_guard::generation())
+    {
+    }
 
     std::filesystem::path m_file;
     int m_descriptor{-1};
+    std::uint64_t m_generation{0};
 };
 
 /// Gives a new file the mode and group of `access`, whatever the umask. `name` is for the sentence.

@@ -78,8 +78,13 @@ class PoolSet
     [[nodiscard]] bool hasClasses(const MemPoolConfig& config) const;
     [[nodiscard]] std::uint64_t largestChunk() const noexcept;
 
-    /// View for control operations, through the read-only data mapping.
-    [[nodiscard]] const PoolView& control() const noexcept { return m_control; }
+    /// View for control operations, through the read-only data mapping, with the size classes that other processes have
+    /// added meanwhile: a recovery that did not know them would leave their chunks. Control lock held.
+    [[nodiscard]] PoolView& control() noexcept
+    {
+        static_cast<void>(m_control.refresh()); // whoever needs every class asks again and gets the answer
+        return m_control;
+    }
 
   private:
     PoolSet(std::filesystem::path root, std::string baseName, AccessConfig access)
@@ -117,6 +122,9 @@ class PoolSet
 /// Chunks that publisher `port` may own at once: its loans, the newest window that any of its queues can hold, what its
 /// subscribers may hold (and one that an eviction left to each), and its stash. Sum of architecture decision "sizing".
 [[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes) noexcept;
+
+/// Smallest payload of the size classes that are added for slices.
+inline constexpr std::uint64_t kSmallestClass = 64;
 
 /// Chunks that a publisher keeps at hand: 8 small ones, 1 of 64 KiB and more.
 [[nodiscard]] constexpr std::uint32_t stashSize(std::uint64_t chunkBytes) noexcept

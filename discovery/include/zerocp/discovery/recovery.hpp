@@ -14,11 +14,11 @@ namespace ZeroCP::recovery
 /// Whether the process in a slot lives. A dead publisher needs no grace period.
 using IsAlive = std::function<bool(std::uint32_t processSlot)>;
 
-/// Sweeps `port` and frees its record. False: a live publisher is stopped in the middle of a call, so the record stays
-/// Dying and the sweep is repeated later; nothing is lost meanwhile.
-bool retire(const PoolView& view, std::uint32_t port, const IsAlive& isAlive);
+/// Sweeps `port` and frees its record. False: a live publisher is stopped in the middle of a call, or a size class cannot
+/// be read, so the record stays as it is (Dying) and the sweep is repeated later; nothing is lost meanwhile.
+bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive);
 
 /// Repeats what earlier calls had to leave Dying. Returns how many ports still are.
-std::uint32_t retireDying(const PoolView& view, const IsAlive& isAlive);
+std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive);
 
 } // namespace ZeroCP::recovery

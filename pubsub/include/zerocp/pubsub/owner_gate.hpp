@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -107,9 +108,11 @@ class OwnerGate
             return;
         }
         static_cast<void>(notifier::barrierEverywhere()); // [sync:owner-gate]
-        while (former->m_inside.load(std::memory_order_acquire)) // a few instructions long
+        for (int tries = 0; former->m_inside.load(std::memory_order_acquire); ++tries) // a few instructions long
         {
-            std::this_thread::yield();
+            // Yielding does not let a thread of lower priority finish on the same core; sleeping does.
+            constexpr int kYields = 100;
+            tries < kYields ? std::this_thread::yield() : std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
     }
 

@@ -103,6 +103,12 @@ class PublisherPort
 
     [[nodiscard]] bool refill(std::uint32_t pool) noexcept;
     [[nodiscard]] Expected<std::uint32_t, LoanError> classFor(std::uint64_t bytes);
+    /// Whether a chunk of half the size would do.
+    [[nodiscard]] bool isWasteful(std::uint32_t pool, std::uint64_t bytes) const noexcept
+    {
+        const std::uint64_t size = m_view.classAt(pool).m_chunkSize;
+        return size > kSmallestClass && bytes <= size / 2;
+    }
     void collect() noexcept;
     void applyReturns() noexcept;
     void scan() noexcept;
@@ -138,6 +144,7 @@ class PublisherPort
     std::uint64_t m_generation;
     std::uint32_t m_usedWords{1}; ///< holder words that any receiver or this port uses
     std::uint32_t m_loanLimit;
+    bool m_addsClasses; ///< slices with automatic pools, until no more classes can be added
     const bool m_needsFence;
     std::vector<std::uint64_t> m_masks; ///< receivers' bits, per holder word
     std::vector<Connection> m_connections;
@@ -190,7 +197,7 @@ inline Expected<PublisherPort::LoanedChunk, LoanError> PublisherPort::loan(std::
         }
     }
     std::uint32_t pool = m_view.fittingClass(bytes);
-    if (pool == m_view.classCount() || m_budgets[pool] == 0) [[unlikely]]
+    if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes))) [[unlikely]]
     {
         const auto found = classFor(bytes);
         if (!found)

@@ -94,7 +94,7 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
-    [[nodiscard]] bool refreshClasses();
+    void refreshClasses();
     [[nodiscard]] bool knows(const PoolView::Class& in, std::uint32_t chunk) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
@@ -118,6 +118,7 @@ class SubscriberPort
     std::uint64_t m_generation;
     std::uint64_t m_payloadBytes;
     std::uint32_t m_heldLimit;
+    const bool m_needsFence;
     std::uint32_t m_next{0};      ///< connection whose turn it is
     std::uint32_t m_goneCount{0}; ///< connections to publishers that are gone
     std::uint64_t m_missed{0};
@@ -163,9 +164,10 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::accept(std
     Connection& connection = m_connections[index];
     const std::uint32_t chunk = entry::chunkOf(value);
     const PoolView::Class* in = m_view.classOf(chunk);
-    if (in == nullptr && refreshClasses()) [[unlikely]]
+    if (in == nullptr) [[unlikely]]
     {
-        in = m_view.classOf(chunk); // a class that was added after our last look
+        refreshClasses();
+        in = m_view.classOf(chunk); // perhaps of a class that was added after our last look
     }
     if (in == nullptr || !knows(*in, chunk) || in->m_chunkSize < m_payloadBytes) [[unlikely]]
     {
@@ -272,6 +274,17 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
     else
     {
         dropOwnBit(held.m_publisherPort, held.m_entry);
+    }
+    // [sync:late-return] The ring first, then the epoch: whoever retires a publisher moves the epoch, runs a barrier on
+    // every core and then looks at the rings again. A return that it does not see, we see to ourselves.
+    if (m_needsFence) [[unlikely]]
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch) [[unlikely]]
+    {
+        onEpoch();
     }
     m_samples.remove();
     m_gate.leave(pass);

@@ -207,9 +207,9 @@ void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) 
     }
 }
 
-bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept
+bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex, std::uint32_t words) noexcept
 {
-    for (std::uint32_t x = 0; x < view.holderWords(); ++x)
+    for (std::uint32_t x = 0; x < words; ++x)
     {
         const std::uint64_t mine = wordOf(holderIndex) == x ? bitOf(holderIndex) : 0;
         // [sync:return] Acquire: the reads of whoever took its bit away are done. Partner: drop(), a release there.

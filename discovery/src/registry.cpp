@@ -88,7 +88,26 @@ QoS qosOf(const EndpointRecord& record)
 QoS Domain::effectiveQoS(const EndpointRequest& request) const
 {
     const TopicConfig* topic = configOf(request).findTopic(request.m_topic);
-    return topic != nullptr && topic->qos && request.m_qos == QoS{} ? *topic->qos : request.m_qos;
+    const auto hasDefaultPolicies = [](const QoS& qos)
+    {
+        const QoS defaults;
+        return qos.history() == defaults.history() && qos.depth() == defaults.depth() &&
+               qos.reliability() == defaults.reliability() && qos.durability() == defaults.durability();
+    };
+    if (topic == nullptr || !topic->qos || !hasDefaultPolicies(request.m_qos))
+    {
+        return request.m_qos;
+    }
+    QoS qos = *topic->qos;
+    if (const auto loans = request.m_qos.maxLoans())
+    {
+        qos.maxLoans(*loans);
+    }
+    if (const auto held = request.m_qos.maxHeld())
+    {
+        qos.maxHeld(*held);
+    }
+    return qos;
 }
 
 Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& request)

@@ -173,4 +173,9 @@ std::uint32_t Node::domain() const noexcept
     return m_membership == nullptr ? 0 : m_membership->m_domain->config().domain;
 }
 
+std::filesystem::path Node::root() const
+{
+    return m_membership == nullptr ? std::filesystem::path() : m_membership->m_domain->root();
+}
+
 } // namespace ZeroCP

@@ -34,7 +34,8 @@ Expected<PublisherPort*, Error> PublisherPort::create(std::shared_ptr<Domain> do
 PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view)
     : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
       m_me(grant.m_holder), m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
-      m_firstSequence(m_sequence), m_generation(fork_guard::generation()), m_loanLimit(grant.m_limit),
+      m_firstSequence(m_sequence), m_generation(fork_guard::generation()),
+      m_usedWords(wordOf(grant.m_holder.m_holder) + 1), m_loanLimit(grant.m_limit),
       m_addsClasses(view.header().m_automatic != 0 && view.manager().layout().m_maxPools > 1),
       m_needsFence(!notifier::registerProcess()), m_masks(view.holderWords(), 0),
       m_ledger(view.maxChunks(), view.holderWords()), m_foreignDrops(grant.m_limit), m_domain(std::move(domain)),
@@ -80,7 +81,7 @@ void PublisherPort::dropGoneSubscribers() noexcept
         {
             const std::uint32_t chunk = m_ledger.flight(f);
             returned(chunk, gone, m_view.record(chunk).m_publication.load(std::memory_order_relaxed));
-            if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+            if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
             {
                 keep(chunk);
             }
@@ -140,7 +141,6 @@ void PublisherPort::findNewSubscribers() noexcept
 void PublisherPort::rebuildMasks() noexcept
 {
     std::fill(m_masks.begin(), m_masks.end(), 0);
-    m_usedWords = wordOf(m_me.m_holder) + 1;
     for (const Connection& connection : m_connections)
     {
         m_masks[connection.m_word] |= connection.m_bit;
@@ -150,11 +150,16 @@ void PublisherPort::rebuildMasks() noexcept
 
 void PublisherPort::updateBudgets() noexcept
 {
+    m_lastBytes = ~0ULL; // a better fitting class may have come
     const std::uint32_t classes = m_record->m_classes.load(std::memory_order_acquire);
     const bool automatic = m_view.header().m_automatic != 0;
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
         const bool mine = !automatic || (classes >> pool & 1U) != 0; // a configured class is everybody's
+        // A small configured class is shared with others: nobody keeps more than a sixteenth of it at hand.
+        const PoolView::Class& in = m_view.classAt(pool);
+        m_stashes[pool] = automatic ? stashSize(in.m_chunkSize)
+                                    : std::clamp(in.m_pool->getTotalChunks() / 16, 1U, stashSize(in.m_chunkSize));
         m_budgets[pool] = mine ? publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize) : 0;
     }
 }
@@ -209,7 +214,7 @@ bool PublisherPort::refill(std::uint32_t pool) noexcept
         const PoolView::Class& in = m_view.classAt(pool);
         const std::uint32_t room = m_budgets[pool] > m_ownedOf[pool] ? m_budgets[pool] - m_ownedOf[pool] : 0;
         std::array<std::uint32_t, PortRecord::kBatch> popped{};
-        const std::uint32_t wanted = std::min(room, stashSize(in.m_chunkSize));
+        const std::uint32_t wanted = std::min(room, m_stashes[pool]);
         const std::uint32_t count = wanted == 0 ? 0 : holders::pop(m_view, in, m_me, wanted, popped);
         for (std::uint32_t i = count; i-- > 0;)
         {
@@ -229,7 +234,7 @@ bool PublisherPort::refill(std::uint32_t pool) noexcept
 /// before the chunk can be used again, so a stale exchange of a reaper fails.
 void PublisherPort::keep(std::uint32_t chunk) noexcept
 {
-    for (std::uint32_t x = m_view.holderWords(); x-- > 0;)
+    for (std::uint32_t x = m_usedWords; x-- > 0;)
     {
         std::atomic<std::uint64_t>& target = m_view.word(chunk, x);
         const std::uint64_t generation = generationOf(target.load(std::memory_order_relaxed)) + 1;
@@ -264,7 +269,7 @@ void PublisherPort::returned(std::uint32_t chunk, const Connection& from, std::u
         return;
     }
     target.fetch_and(~from.m_bit, std::memory_order_acq_rel);
-    if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+    if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
     {
         keep(chunk);
     }
@@ -317,12 +322,12 @@ void PublisherPort::applyReturns() noexcept
     {
         const std::uint32_t chunk = m_ledger.touched(i);
         bool all = true;
-        for (std::uint32_t x = 0; x < m_view.holderWords(); ++x)
+        for (std::uint32_t x = 0; x < m_usedWords; ++x)
         {
             const std::uint64_t left = m_view.word(chunk, x).load(std::memory_order_acquire) & kBits;
             all &= (left & ~m_ledger.returned(chunk, x)) == ownBit(x);
         }
-        for (std::uint32_t x = 0; x < m_view.holderWords(); ++x)
+        for (std::uint32_t x = 0; x < m_usedWords; ++x)
         {
             const std::uint64_t bits = m_ledger.returned(chunk, x);
             if (!all && bits != 0)
@@ -331,7 +336,7 @@ void PublisherPort::applyReturns() noexcept
             }
             m_ledger.returned(chunk, x) = 0;
         }
-        if (all || holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+        if (all || holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
         {
             keep(chunk);
         }
@@ -345,7 +350,7 @@ void PublisherPort::scan() noexcept
     for (std::uint32_t f = m_ledger.flying(); f-- > 0;)
     {
         const std::uint32_t chunk = m_ledger.flight(f);
-        if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder))
+        if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
         {
             keep(chunk);
         }
@@ -357,10 +362,9 @@ void PublisherPort::trim() noexcept
 {
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
-        const std::uint32_t most = 2 * stashSize(m_view.classAt(pool).m_chunkSize);
-        if (m_ledger.stashed(pool) > most)
+        if (m_ledger.stashed(pool) > 2 * m_stashes[pool])
         {
-            giveBack(pool, m_ledger.stashed(pool) - most / 2);
+            giveBack(pool, m_ledger.stashed(pool) - m_stashes[pool]);
         }
     }
 }
@@ -491,6 +495,7 @@ std::size_t PublisherPort::subscriberCount()
         return 0;
     }
     m_gate.adopt();
+    m_domain->recoverDeadSoon(); // those who died do not count
     const Busy busy(*this);
     return m_connections.size();
 }

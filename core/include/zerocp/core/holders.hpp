@@ -57,8 +57,13 @@ void dropAndFree(const PoolView& view, std::uint32_t port, std::uint32_t chunk, 
 /// Marks a chunk that `me` alone holds as Freeing(me); putBack() follows.
 void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;
 
-/// Whether `chunk` carries no holder bit but that of `holderIndex`.
-[[nodiscard]] bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept;
+/// Whether `chunk` carries no holder bit but that of `holderIndex` in its first `words` words.
+[[nodiscard]] bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex,
+                              std::uint32_t words) noexcept;
+[[nodiscard]] inline bool heldOnlyBy(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept
+{
+    return heldOnlyBy(view, chunk, holderIndex, view.holderWords());
+}
 
 } // namespace holders
 

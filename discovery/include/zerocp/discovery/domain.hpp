@@ -93,6 +93,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverDeadSoon();
 
     [[nodiscard]] const Config& config() const noexcept { return m_config; }
+    [[nodiscard]] const std::filesystem::path& root() const noexcept { return m_root; }
     [[nodiscard]] std::uint64_t maxMessageBytes() const noexcept { return header().m_maxMessageBytes; }
     [[nodiscard]] bool isForked() const noexcept;
 

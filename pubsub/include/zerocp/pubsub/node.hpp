@@ -41,6 +41,9 @@ class [[nodiscard]] Node
 
     Node() noexcept = default; ///< empty: every call answers Closed
 
+    /// The type's name includes its namespace (type_name.hpp). Where `qos` has the default policies, the topic's in the
+    /// configuration apply instead; maxLoans() and maxHeld() are kept.
+    ///
     /// Matches synchronously: what is published anywhere after this returns reaches the subscriber, what this publisher
     /// publishes reaches everybody who subscribed before. InvalidName, TypeMismatch and IncompatibleQoS (both sides are
     /// named), LimitReached, NoSpace, ConfigInvalid (the topic's configured pool is too small), Closed, Forked.
@@ -69,6 +72,8 @@ class [[nodiscard]] Node
     [[nodiscard]] std::string name() const;
     /// The domain's number; 0 when empty.
     [[nodiscard]] std::uint32_t domain() const noexcept;
+    /// Directory of the domain's segments; with domain() what inspect() and recover() ask for.
+    [[nodiscard]] std::filesystem::path root() const;
 
   private:
     struct Membership;

@@ -23,7 +23,7 @@ class OwnerGate
 {
     struct Token
     {
-        std::thread::id m_thread;
+        const void* m_thread{nullptr};
         std::atomic<bool> m_inside{false};
     };
 
@@ -41,7 +41,7 @@ class OwnerGate
     {
         // Acquire: another thread's token was filled before it was stored here.
         if (const Token* token = m_current.load(std::memory_order_acquire);
-            token == nullptr || token->m_thread != std::this_thread::get_id()) [[unlikely]]
+            token == nullptr || token->m_thread != caller()) [[unlikely]]
         {
             takeOver();
         }
@@ -51,7 +51,7 @@ class OwnerGate
     [[nodiscard]] Pass enter() noexcept
     {
         Token* token = m_current.load(std::memory_order_acquire);
-        if (token == nullptr || token->m_thread != std::this_thread::get_id())
+        if (token == nullptr || token->m_thread != caller())
         {
             return nullptr;
         }
@@ -87,6 +87,9 @@ class OwnerGate
     }
 
   private:
+    /// Names the calling thread: its thread control block, in one instruction.
+    [[nodiscard]] static const void* caller() noexcept { return __builtin_thread_pointer(); }
+
     void takeOver()
     {
         const std::lock_guard guard(m_mutex);
@@ -94,7 +97,7 @@ class OwnerGate
         {
             return;
         }
-        Token* mine = tokenFor(std::this_thread::get_id());
+        Token* mine = tokenFor(caller());
         evict();
         m_current.store(mine, std::memory_order_release);
     }
@@ -117,7 +120,7 @@ class OwnerGate
     }
 
     /// A thread that ended and one that started may share an id: then they share the token, one after the other.
-    Token* tokenFor(std::thread::id thread)
+    Token* tokenFor(const void* thread)
     {
         for (const std::unique_ptr<Token>& token : m_tokens)
         {

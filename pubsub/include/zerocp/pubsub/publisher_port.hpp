@@ -102,6 +102,7 @@ class PublisherPort
     void updateBudgets() noexcept;
 
     [[nodiscard]] bool refill(std::uint32_t pool) noexcept;
+    [[nodiscard]] Expected<std::uint32_t, LoanError> chooseClass(std::uint64_t bytes);
     [[nodiscard]] Expected<std::uint32_t, LoanError> classFor(std::uint64_t bytes);
     /// Whether a chunk of half the size would do.
     [[nodiscard]] bool isWasteful(std::uint32_t pool, std::uint64_t bytes) const noexcept
@@ -142,7 +143,10 @@ class PublisherPort
     std::uint64_t m_sequence;      ///< next, internal: unique in the life of the port record
     std::uint64_t m_firstSequence; ///< internal sequence of the first message
     std::uint64_t m_generation;
-    std::uint32_t m_usedWords{1}; ///< holder words that any receiver or this port uses
+    /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
+    std::uint32_t m_usedWords;
+    std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
+    std::uint64_t m_lastBytes{~0ULL};
     std::uint32_t m_loanLimit;
     bool m_addsClasses; ///< slices with automatic pools, until no more classes can be added
     const bool m_needsFence;
@@ -153,6 +157,7 @@ class PublisherPort
     OwnerGate m_gate;
     std::array<std::uint32_t, kMaxPools> m_ownedOf{}; ///< chunks in stash, on loan or in flight, per class
     std::array<std::uint32_t, kMaxPools> m_budgets{};
+    std::array<std::uint32_t, kMaxPools> m_stashes{}; ///< chunks to keep at hand, per class
     boost::lockfree::queue<std::uint32_t> m_foreignDrops; ///< chunks of loans that other threads have dropped
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
@@ -181,6 +186,16 @@ inline void PublisherPort::leave() noexcept
     m_record->m_busy.store(m_record->m_busy.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
+inline Expected<std::uint32_t, LoanError> PublisherPort::chooseClass(std::uint64_t bytes)
+{
+    const std::uint32_t pool = m_view.fittingClass(bytes);
+    if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes))) [[unlikely]]
+    {
+        return classFor(bytes);
+    }
+    return pool;
+}
+
 inline Expected<PublisherPort::LoanedChunk, LoanError> PublisherPort::loan(std::uint64_t bytes)
 {
     if (isForked()) [[unlikely]]
@@ -196,16 +211,17 @@ inline Expected<PublisherPort::LoanedChunk, LoanError> PublisherPort::loan(std::
             return tl::unexpected(LoanError::TooManyLoans);
         }
     }
-    std::uint32_t pool = m_view.fittingClass(bytes);
-    if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes))) [[unlikely]]
+    if (bytes != m_lastBytes) [[unlikely]]
     {
-        const auto found = classFor(bytes);
+        const auto found = chooseClass(bytes);
         if (!found)
         {
             return tl::unexpected(found.error());
         }
-        pool = *found;
+        m_lastClass = *found;
+        m_lastBytes = bytes;
     }
+    const std::uint32_t pool = m_lastClass;
     if (m_ledger.stashed(pool) == 0 && !refill(pool)) [[unlikely]]
     {
         return tl::unexpected(LoanError::PoolExhausted);

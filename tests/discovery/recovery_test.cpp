@@ -1,0 +1,393 @@
+// What is left of processes that were killed, and what is not. Real processes, real SIGKILL.
+#include "zerocp/discovery/recovery.hpp"
+
+#include <array>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "pubsub/pubsub_support.hpp"
+#include "support/child_process.hpp"
+#include "support/pool_audit.hpp"
+#include "zerocp/discovery/domain.hpp"
+
+namespace ZeroCP
+{
+
+using test::ChildProcess;
+using test::nodeIn;
+using test::Number;
+using test::OneNode;
+using test::Peer;
+using test::TestDomain;
+using test::usedChunks;
+
+namespace
+{
+
+RecoveryReport recovered(const OneNode& one)
+{
+    return recover(one.m_domain.number(), one.m_domain.root()).value();
+}
+
+/// A child publishes `messages` numbers from 1 and then keeps `loans` loans.
+auto publisherWith(const OneNode& one, std::uint64_t messages, int loans)
+{
+    return [&one, messages, loans](Peer& parent)
+    {
+        Node node = nodeIn(one.m_domain, {}, "victim");
+        auto publisher = node.createPublisher<Number>("t").value();
+        for (std::uint64_t i = 1; i <= messages; ++i)
+        {
+            static_cast<void>(publisher.publishCopy({i}).value());
+        }
+        std::vector<Loan<Number>> out;
+        for (int i = 0; i < loans; ++i)
+        {
+            out.push_back(publisher.loan().value());
+        }
+        parent.tell("ready");
+        parent.pause();
+        return true;
+    };
+}
+
+/// A child subscribes, says so, and when told holds `samples` samples.
+auto subscriberWith(const OneNode& one, int samples)
+{
+    return [&one, samples](Peer& parent)
+    {
+        Node node = nodeIn(one.m_domain, {}, "victim");
+        auto subscriber = node.createSubscriber<Number>("t").value();
+        parent.tell("subscribed");
+        parent.pause();
+        std::vector<Sample<Number>> held;
+        for (int i = 0; i < samples; ++i)
+        {
+            held.push_back(subscriber.take().value());
+        }
+        parent.tell("holding");
+        parent.pause();
+        return true;
+    };
+}
+
+} // namespace
+
+TEST(Recovery, FreesTheLoansOfAKilledPublisher)
+{
+    OneNode one;
+    auto keeper = one.subscriber();
+    ChildProcess victim(publisherWith(one, 0, 3));
+    ASSERT_EQ(victim.hear(), "ready");
+    const std::uint32_t before = usedChunks(one.inspect());
+    victim.kill(SIGKILL);
+
+    const RecoveryReport report = recovered(one);
+
+    EXPECT_EQ(before, 3U);
+    EXPECT_EQ(report.processes, 1U);
+    EXPECT_EQ(report.endpoints, 1U);
+    EXPECT_EQ(report.pending, 0U);
+    EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U);
+}
+
+TEST(Recovery, LeavesWhatAKilledPublisherPublishedReadable)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    ChildProcess victim(publisherWith(one, 5, 2));
+    ASSERT_EQ(victim.hear(), "ready");
+    const auto held = subscriber.take();
+    victim.kill(SIGKILL);
+    static_cast<void>(recovered(one));
+
+    ASSERT_TRUE(held);
+    EXPECT_EQ((*held)->value, 1U);
+    for (std::uint64_t i = 2; i <= 5; ++i)
+    {
+        const auto sample = subscriber.take();
+        ASSERT_TRUE(sample) << i;
+        EXPECT_EQ((*sample)->value, i);
+    }
+    EXPECT_FALSE(subscriber.take());
+    EXPECT_EQ(subscriber.missed(), 0U);
+}
+
+TEST(Recovery, FreesTheMessagesOfAKilledPublisherAsTheyAreRead)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    ChildProcess victim(publisherWith(one, 5, 2));
+    ASSERT_EQ(victim.hear(), "ready");
+    victim.kill(SIGKILL);
+    static_cast<void>(recovered(one));
+    const std::uint32_t unread = usedChunks(one.inspect());
+
+    while (subscriber.take())
+    {
+    }
+
+    EXPECT_EQ(unread, 5U);
+    EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U);
+}
+
+TEST(Recovery, CountsWhatAKilledPublisherEvicted)
+{
+    OneNode one;
+    auto subscriber = one.subscriber(QoS{}.keepLast(4));
+    ChildProcess victim(publisherWith(one, 100, 0));
+    ASSERT_EQ(victim.hear(), "ready");
+    victim.kill(SIGKILL);
+    std::uint64_t received = 0;
+    for (auto sample = subscriber.take(); sample; sample = subscriber.take())
+    {
+        EXPECT_EQ((*sample)->value, 97 + received);
+        ++received;
+    }
+
+    EXPECT_EQ(received, 4U);
+    EXPECT_EQ(subscriber.missed(), 96U);
+}
+
+TEST(Recovery, FreesWhatAKilledSubscriberHeldAndHadNotRead)
+{
+    OneNode one;
+    auto publisher = one.publisher();
+    ChildProcess victim(subscriberWith(one, 2));
+    ASSERT_EQ(victim.hear(), "subscribed");
+    for (std::uint64_t i = 0; i < 6; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+    victim.tell("take");
+    ASSERT_EQ(victim.hear(), "holding");
+    const std::uint32_t before = usedChunks(one.inspect());
+    victim.kill(SIGKILL);
+
+    const RecoveryReport report = recovered(one);
+
+    EXPECT_EQ(before, 6U);
+    EXPECT_EQ(report.endpoints, 1U);
+    EXPECT_EQ(usedChunks(one.inspect()), 0U);
+}
+
+TEST(Recovery, GivesAPublisherTheChunksOfAKilledSubscriberWhenItRunsShort)
+{
+    Config config = test::pooled(64, 6);
+    OneNode one(config);
+    auto publisher = one.publisher();
+    ChildProcess victim(
+        [&](Peer& parent)
+        {
+            Node node = nodeIn(one.m_domain, config, "victim");
+            auto subscriber = node.createSubscriber<Number>("t").value();
+            parent.tell("subscribed");
+            parent.pause();
+            return true;
+        });
+    ASSERT_EQ(victim.hear(), "subscribed");
+    for (std::uint64_t i = 0; i < 6; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+    ASSERT_FALSE(publisher.loan());
+    victim.kill(SIGKILL);
+
+    // recover() is not called; at most once in 10 ms the publisher itself looks for the dead.
+    bool loaned = false;
+    for (const auto start = std::chrono::steady_clock::now();
+         !loaned && std::chrono::steady_clock::now() - start < std::chrono::seconds(20);)
+    {
+        loaned = publisher.loan().has_value();
+    }
+    EXPECT_TRUE(loaned);
+}
+
+TEST(Recovery, LeavesTheSamplesOfSurvivorsAlone)
+{
+    OneNode one;
+    auto publisher = one.publisher();
+    auto subscriber = one.subscriber();
+    ChildProcess victim(subscriberWith(one, 2));
+    ASSERT_EQ(victim.hear(), "subscribed");
+    for (std::uint64_t i = 1; i <= 4; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+    const auto held = subscriber.take();
+    victim.tell("take");
+    ASSERT_EQ(victim.hear(), "holding");
+    victim.kill(SIGKILL);
+    static_cast<void>(recovered(one));
+    for (std::uint64_t i = 5; i <= 11; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+
+    ASSERT_TRUE(held);
+    EXPECT_EQ((*held)->value, 1U);
+    for (std::uint64_t i = 2; i <= 11; ++i)
+    {
+        const auto sample = subscriber.take();
+        ASSERT_TRUE(sample) << i;
+        EXPECT_EQ((*sample)->value, i);
+    }
+}
+
+TEST(Recovery, FreesTheHolderBitsOfKilledProcessesForOthers)
+{
+    Config config;
+    config.limits.portsPerTopic = 3;
+    OneNode one(config);
+    auto publisher = one.publisher();
+    auto subscriber = one.subscriber();
+    for (int i = 0; i < 20; ++i)
+    {
+        ChildProcess victim(subscriberWith(one, 0));
+        ASSERT_EQ(victim.hear(), "subscribed") << "round " << i;
+        ASSERT_TRUE(publisher.publishCopy({1}));
+        ASSERT_TRUE(subscriber.take());
+        victim.kill(SIGKILL);
+    }
+    static_cast<void>(recovered(one));
+
+    EXPECT_EQ(usedChunks(one.inspect()), 0U);
+    EXPECT_EQ(publisher.subscriberCount(), 1U);
+}
+
+TEST(Recovery, RemovesTheNodesAndTopicsOfAKilledProcess)
+{
+    OneNode one;
+    ChildProcess victim(publisherWith(one, 1, 1));
+    ASSERT_EQ(victim.hear(), "ready");
+    victim.kill(SIGKILL);
+    static_cast<void>(recovered(one));
+
+    const DomainSnapshot snapshot = one.inspect();
+
+    EXPECT_EQ(snapshot.processes.size(), 1U);
+    EXPECT_TRUE(snapshot.topics.empty());
+    EXPECT_TRUE(snapshot.poolSets.empty());
+    EXPECT_EQ(one.m_domain.files().size(), 2U);
+}
+
+// A publisher that is stopped in the middle of a call may be about to write into a pair: the port that left stays
+// Dying until the publisher is out of it, and what it held is free all the same.
+TEST(Recovery, LeavesAPortDyingWhileAPublisherIsStoppedInACallAndRetiresItLater)
+{
+    OneNode one;
+    auto publisher = one.publisher();
+    auto subscriber = std::make_optional(one.subscriber());
+    ASSERT_TRUE(publisher.publishCopy({1}));
+    auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                     AccessMode::READ_WRITE)
+                      .value();
+    const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
+    PortRecord& stopped = view.port(1);
+    ASSERT_EQ(stopped.m_kind.load(), static_cast<std::uint32_t>(PortKind::Publisher));
+    stopped.m_busy += 1; // as if it stood in publish()
+    subscriber.reset();
+    const RecoveryReport during = recovered(one);
+    const std::uint32_t usedDuring = usedChunks(one.inspect());
+    stopped.m_busy += 1;
+
+    const RecoveryReport after = recovered(one);
+
+    EXPECT_EQ(during.pending, 1U);
+    EXPECT_EQ(usedDuring, 0U);
+    EXPECT_EQ(after.pending, 0U);
+    EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
+}
+
+TEST(Recovery, RepairsWhatTwoHundredKillsAtRandomMomentsLeave)
+{
+    constexpr int kKills = 200;
+    const char* given = std::getenv("ZEROCP_TEST_SEED");
+    const std::uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+    std::cout << "ZEROCP_TEST_SEED=" << seed << std::endl;
+    std::mt19937_64 random(seed);
+    OneNode one;
+    auto subscriber = one.subscriber(QoS{}.keepLast(5));
+    std::uint64_t sent = 0;
+    std::uint64_t received = 0;
+    {
+        auto publisher = one.publisher();
+        const std::uint64_t mine = publisher.id();
+        const auto takeAll = [&]
+        {
+            for (auto sample = subscriber.take(); sample; sample = subscriber.take())
+            {
+                received += sample->info().publisherId == mine ? 1U : 0U;
+                ASSERT_EQ((*sample)->value, sample->info().publisherId << 32 | sample->info().sequence);
+            }
+        };
+        for (int kill = 0; kill < kKills; ++kill)
+        {
+            const bool publishes = kill % 3 != 1;
+            const bool subscribes = kill % 3 != 0;
+            ChildProcess victim(
+                [&](Peer& parent) -> bool
+                {
+                    Node node = nodeIn(one.m_domain, {}, "victim");
+                    parent.tell("started");
+                    std::mt19937_64 lengths(seed + static_cast<std::uint64_t>(kill));
+                    for (;;)
+                    {
+                        std::optional<Publisher<Number>> out;
+                        std::optional<Subscriber<Number>> in;
+                        if (publishes)
+                        {
+                            out = node.createPublisher<Number>("t").value();
+                        }
+                        if (subscribes)
+                        {
+                            in = node.createSubscriber<Number>("t", QoS{}.keepLast(3)).value();
+                        }
+                        std::vector<Sample<Number>> held(3);
+                        for (std::uint64_t i = 1, n = lengths() % 2000; i < n; ++i)
+                        {
+                            if (out)
+                            {
+                                static_cast<void>(out->publishCopy({out->id() << 32 | i}));
+                            }
+                            if (auto sample = in ? in->take() : tl::unexpected(TakeError::NoData))
+                            {
+                                held[i % 3] = std::move(*sample);
+                            }
+                        }
+                    }
+                });
+            ASSERT_EQ(victim.hear(), "started");
+            for (std::uint64_t i = 0, n = random() % 3000; i < n; ++i)
+            {
+                ASSERT_TRUE(publisher.publishCopy({mine << 32 | ++sent})) << "kill " << kill;
+                if (i % 4 == 0)
+                {
+                    takeAll();
+                }
+            }
+            victim.kill(SIGKILL);
+            const RecoveryReport report = recovered(one);
+            takeAll();
+            ASSERT_FALSE(::testing::Test::HasFatalFailure()) << "kill " << kill;
+            ASSERT_EQ(report.pending, 0U) << "kill " << kill;
+            ASSERT_EQ(usedChunks(one.inspect()), 0U) << "kill " << kill;
+            ASSERT_EQ(one.inspect().topics.size(), 1U) << "kill " << kill;
+            ASSERT_EQ(one.m_domain.files().size(), 4U) << "kill " << kill;
+        }
+        EXPECT_EQ(one.inspect().processes.size(), 1U);
+    }
+
+    EXPECT_LE(received, sent);
+    EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U);
+}
+
+} // namespace ZeroCP

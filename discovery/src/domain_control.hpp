@@ -10,14 +10,24 @@ namespace ZeroCP
 class Domain::Control
 {
   public:
-    explicit Control(Domain& domain) : m_domain(domain), m_guard(domain.m_controlMutex)
+    explicit Control(Domain& domain, std::chrono::nanoseconds longest = DomainLock::kPatience)
+        : m_domain(domain), m_guard(domain.m_controlMutex, std::defer_lock)
     {
         if (domain.isForked())
         {
             m_result = failure(ErrorCode::Forked, "this node was created before fork(); create a new one in the child");
             return;
         }
-        m_result = domain.m_lock.lockControl();
+        if (longest != std::chrono::nanoseconds::zero())
+        {
+            m_guard.lock();
+        }
+        else if (!m_guard.try_lock())
+        {
+            m_result = failure(ErrorCode::Timeout, "another thread is in a control call");
+            return;
+        }
+        m_result = domain.m_lock.lockControl(longest);
         if (m_result)
         {
             count();

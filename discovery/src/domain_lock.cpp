@@ -1,8 +1,10 @@
 #include "zerocp/discovery/domain_lock.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -165,6 +167,11 @@ Expected<DomainLock, Error> DomainLock::open(const std::filesystem::path& file, 
     {
         return tl::unexpected(systemError(file.native(), "open", errno));
     }
+    return own(file, descriptor, access);
+}
+
+Expected<DomainLock, Error> DomainLock::own(const std::filesystem::path& file, int descriptor, const AccessConfig& access)
+{
     DomainLock lock(file, descriptor);
     if (auto owner = checkOwner(descriptor, file, access); !owner)
     {
@@ -192,14 +199,15 @@ Expected<DomainLock, Error> DomainLock::openForInit(const std::filesystem::path&
         {
             return tl::unexpected(systemError(file.native(), "open", errno));
         }
-        struct stat status{};
-        auto lock = open(file, access);
+        const int descriptor = openRemembered(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (descriptor < 0 && errno == ENOENT)
+        {
+            continue; // the last one to leave has just removed it; another may have made the next one already
+        }
+        auto lock = descriptor < 0 ? tl::unexpected(systemError(file.native(), "open", errno))
+                                   : own(file, descriptor, access);
         if (!lock)
         {
-            if (::lstat(file.c_str(), &status) != 0 && errno == ENOENT)
-            {
-                continue; // the last one to leave has just removed it
-            }
             return lock;
         }
         if (auto locked = lock->lockInit(); !locked)
@@ -213,11 +221,40 @@ Expected<DomainLock, Error> DomainLock::openForInit(const std::filesystem::path&
     }
 }
 
-Expected<void, Error> DomainLock::lockInit()
+Expected<void, Error> DomainLock::waitFor(std::int64_t byte, std::string_view what, std::chrono::nanoseconds longest)
 {
-    const int error = setLock(m_descriptor, F_OFD_SETLKW, F_WRLCK, kInitByte);
-    return error == 0 ? Expected<void, Error>{}
-                      : tl::unexpected(systemError(m_file.native(), "F_OFD_SETLKW (init byte)", error));
+    // Not F_OFD_SETLKW: the kernel queues a waiter behind an earlier waiter, so one that is stopped while it waits would
+    // hold up all later ones for ever.
+    using Clock = std::chrono::steady_clock;
+    constexpr std::chrono::microseconds kShortest{20};
+    constexpr std::chrono::microseconds kLongest{1000};
+    const Clock::time_point deadline = Clock::now() + longest;
+    for (std::chrono::microseconds pause = kShortest;; pause = std::min(2 * pause, kLongest))
+    {
+        const int error = setLock(m_descriptor, F_OFD_SETLK, F_WRLCK, static_cast<off_t>(byte));
+        if (error == 0)
+        {
+            return {};
+        }
+        if (error != EAGAIN && error != EACCES)
+        {
+            return tl::unexpected(systemError(m_file.native(), "F_OFD_SETLK (" + std::string(what) + " byte)", error));
+        }
+        if (Clock::now() >= deadline)
+        {
+            const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(longest).count();
+            return failure(ErrorCode::Timeout, m_file.native() + ": another process has held the " + std::string(what) +
+                                                   " lock for " + std::to_string(waited) +
+                                                   " ms; it is stopped (by a signal or a debugger) in the middle of a "
+                                                   "control call: let it go on or kill it");
+        }
+        std::this_thread::sleep_for(pause);
+    }
+}
+
+Expected<void, Error> DomainLock::lockInit(std::chrono::nanoseconds longest)
+{
+    return waitFor(kInitByte, "init", longest);
 }
 
 void DomainLock::unlockInit() noexcept
@@ -225,11 +262,9 @@ void DomainLock::unlockInit() noexcept
     setLock(m_descriptor, F_OFD_SETLK, F_UNLCK, kInitByte);
 }
 
-Expected<void, Error> DomainLock::lockControl()
+Expected<void, Error> DomainLock::lockControl(std::chrono::nanoseconds longest)
 {
-    const int error = setLock(m_descriptor, F_OFD_SETLKW, F_WRLCK, kControlByte);
-    return error == 0 ? Expected<void, Error>{}
-                      : tl::unexpected(systemError(m_file.native(), "F_OFD_SETLKW (control byte)", error));
+    return waitFor(kControlByte, "control", longest);
 }
 
 void DomainLock::unlockControl() noexcept

@@ -350,12 +350,12 @@ void retirePublisher(const Victim& victim)
     forEachPair(victim.m_view,
                 [&victim](const PairRecord& record)
                 {
-                    if (record.m_publisherPort.load(std::memory_order_relaxed) == victim.m_port)
+                    // Where both are gone the block may be another pair's by now.
+                    const bool readerGone = (record.m_state.load(std::memory_order_acquire) & PairRecord::SubscriberGone) != 0;
+                    const auto pair = victim.m_view.pairView(record);
+                    if (record.m_publisherPort.load(std::memory_order_relaxed) == victim.m_port && !readerGone && pair)
                     {
-                        if (const auto pair = victim.m_view.pairView(record))
-                        {
-                            settleReturns(victim, record, *pair);
-                        }
+                        settleReturns(victim, record, *pair);
                     }
                 });
     for (const std::uint32_t reader : readers)

@@ -201,7 +201,9 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     Control control(*this);
     if (!control)
     {
-        return; // a forked child, or a lock file that vanished: the survivors recover what we had
+        // A forked child, or somebody else is stopped in a control call. What we had is recovered when this process ends.
+        log(LogLevel::Warn, "leaving topic '" + grant.m_topic + "': " + control.error().message());
+        return;
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
     static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
@@ -435,7 +437,7 @@ void Domain::releaseTopicIfUnused(std::uint32_t topic)
     }
 }
 
-Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough)
+Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::nanoseconds longest)
 {
     RecoveryReport report;
     std::vector<std::uint32_t> dead;
@@ -450,7 +452,7 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough)
     {
         return report;
     }
-    Control control(*this);
+    Control control(*this, longest);
     if (!control)
     {
         return tl::unexpected(control.error());
@@ -483,7 +485,8 @@ void Domain::recoverDeadSoon()
     {
         return;
     }
-    recoverDeadOrWarn();
+    // Whoever is in a control call now will not be waited for: it, or the next try, does it.
+    static_cast<void>(recoverDead(false, std::chrono::nanoseconds::zero()));
 }
 
 void Domain::recoverDeadOrWarn()

@@ -305,11 +305,11 @@ TEST(DomainLock, NeverGivesTheInitSectionOfTwoFilesToTwoThreadsThatReplaceIt)
         {
             const DomainLock lock = file.openForInit();
             together += inside++ != 0 ? 1 : 0;
+            --inside;
             if (i % 3 == 0)
             {
-                ::unlink(lock.file().c_str()); // as the last one to leave does
+                ::unlink(lock.file().c_str()); // the last thing that the last one to leave does
             }
-            --inside;
         }
     };
     std::thread first(work);

@@ -84,12 +84,15 @@ class Domain : public std::enable_shared_from_this<Domain>
 
     /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process. `thorough`: also looks
     /// for ports that an earlier call had to leave Dying if nobody died since.
-    Expected<RecoveryReport, Error> recoverDead(bool thorough = false);
+    /// Timeout if another process's control call takes longer than `longest`.
+    Expected<RecoveryReport, Error> recoverDead(bool thorough = false,
+                                                std::chrono::nanoseconds longest = DomainLock::kPatience);
 
     /// `report` and what this process has recovered when it joined; that is told once.
     [[nodiscard]] RecoveryReport recoveredAtJoin(RecoveryReport report) noexcept;
 
-    /// recoverDead(), but at most once per 10 ms for all callers; for paths that may come here in a loop.
+    /// recoverDead(), but at most once per 10 ms for all callers, and not waiting for other control calls; for paths that
+    /// may come here in a loop.
     void recoverDeadSoon();
 
     [[nodiscard]] const Config& config() const noexcept { return m_config; }

@@ -8,9 +8,11 @@
 /// child, which therefore closes it at once (fork_guard.hpp). Any thread; calls may block.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "zerocp/config/config.hpp"
 #include "zerocp/core/error.hpp"
@@ -37,9 +39,14 @@ class [[nodiscard]] DomainLock
     /// A second description of the same file, without any lock; used by recovery.
     [[nodiscard]] static Expected<DomainLock, Error> open(const std::filesystem::path& file, const AccessConfig& access);
 
-    Expected<void, Error> lockInit();
+    /// How long a control call of another process may take: gigabytes may be committed in it. More means that it is
+    /// stopped.
+    static constexpr std::chrono::seconds kPatience{10};
+
+    /// Wait for the byte, at most `longest`; then Timeout.
+    Expected<void, Error> lockInit(std::chrono::nanoseconds longest = kPatience);
     void unlockInit() noexcept;
-    Expected<void, Error> lockControl();
+    Expected<void, Error> lockControl(std::chrono::nanoseconds longest = kPatience);
     void unlockControl() noexcept;
 
     /// Takes slot's byte if nobody else has it.
@@ -58,6 +65,12 @@ class [[nodiscard]] DomainLock
     [[nodiscard]] const std::filesystem::path& file() const noexcept { return m_file; }
 
   private:
+    /// Takes over `descriptor`, whose file must belong to somebody to be trusted.
+    [[nodiscard]] static Expected<DomainLock, Error> own(const std::filesystem::path& file, int descriptor,
+                                                         const AccessConfig& access);
+
+    Expected<void, Error> waitFor(std::int64_t byte, std::string_view what, std::chrono::nanoseconds longest);
+
     DomainLock(std::filesystem::path file, int descriptor)
         : m_file(std::move(file)), m_descriptor(descriptor), m_generation(fork_guard::generation())
     {

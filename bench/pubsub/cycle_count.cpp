@@ -1,0 +1,66 @@
+// N times loan + publish + take + release of 64 bytes, for counting instructions, which repeats exactly where times do
+// not: the difference of two counts, divided by the difference of the two N, is one cycle.
+//
+//     valgrind --tool=callgrind --callgrind-out-file=/dev/null build/release/bench/zerocp_cycle_count 10000
+//     valgrind --tool=callgrind --callgrind-out-file=/dev/null build/release/bench/zerocp_cycle_count 20000
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include <unistd.h>
+
+#include "zerocp/zerocp.hpp"
+
+namespace
+{
+
+using Message = std::array<std::uint64_t, 8>;
+
+bool run(std::uint64_t count, std::size_t subscribers)
+{
+    auto node = ZeroCP::Node::create(
+        "count", {.domain = 40000 + static_cast<std::uint32_t>(::getpid()) % 10000, .configFile = {}, .root = {}, .config = {}});
+    if (!node)
+    {
+        std::fprintf(stderr, "%s\n", node.error().message().c_str());
+        return false;
+    }
+    auto publisher = node->createPublisher<Message>("count");
+    std::vector<ZeroCP::Subscriber<Message>> readers;
+    for (std::size_t i = 0; i < subscribers; ++i)
+    {
+        readers.push_back(node->createSubscriber<Message>("count").value());
+    }
+    for (std::uint64_t i = 0; i < count; ++i)
+    {
+        auto loan = publisher->loan();
+        if (!loan || !publisher->publish(std::move(*loan)))
+        {
+            return false;
+        }
+        for (auto& reader : readers)
+        {
+            if (!reader.take())
+            {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    const std::uint64_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
+    const std::uint64_t subscribers = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
+    if (count == 0)
+    {
+        std::fprintf(stderr, "usage: zerocp_cycle_count CYCLES [SUBSCRIBERS]\n");
+        return 2;
+    }
+    return run(count, subscribers) ? 0 : 1;
+}

@@ -17,4 +17,4 @@ build/release/bench/zerocp_bench \
     --benchmark_out_format=json \
     >"$log"
 
-grep '_median' "$log" | sed -e 's/_median//' -e 's/ bytes_per_second=[^ ]*//'
+grep '_median' "$log" | sed -e 's/_median//' -e 's/ bytes_per_second=[^ ]*//' | sort -V

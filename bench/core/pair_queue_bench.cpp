@@ -55,8 +55,9 @@ class Pair
         {
             return false;
         }
-        m_view.slot(m_sequence).store(entry::make(m_sequence, static_cast<std::uint32_t>(value & entry::kNoChunk)),
-                                      std::memory_order_release);
+        m_view.slot(m_sequence)
+            .store(entry::make(m_sequence, static_cast<std::uint32_t>(value & entry::kNoChunk)),
+                   std::memory_order_release);
         ++m_sequence;
         return true;
     }

@@ -21,7 +21,8 @@ using Message = std::array<std::uint64_t, 8>;
 bool run(std::uint64_t count, std::size_t subscribers)
 {
     auto node = ZeroCP::Node::create(
-        "count", {.domain = 40000 + static_cast<std::uint32_t>(::getpid()) % 10000, .configFile = {}, .root = {}, .config = {}});
+        "count",
+        {.domain = 40000 + static_cast<std::uint32_t>(::getpid()) % 10000, .configFile = {}, .root = {}, .config = {}});
     if (!node)
     {
         std::fprintf(stderr, "%s\n", node.error().message().c_str());

@@ -31,7 +31,8 @@ struct Block
 /// A domain of this process's own, so that two runs do not meet.
 NodeOptions ownDomain()
 {
-    return {.domain = 40000 + static_cast<std::uint32_t>(::getpid()) % 10000, .configFile = {}, .root = {}, .config = {}};
+    return {
+        .domain = 40000 + static_cast<std::uint32_t>(::getpid()) % 10000, .configFile = {}, .root = {}, .config = {}};
 }
 
 /// The same small need of chunks at every size: 16 MiB ones add up.

@@ -73,7 +73,7 @@ namespace
 /// What must be true of a chunk for its bit to be taken.
 struct Condition
 {
-    std::uint64_t m_tag{0};                ///< its last publication; 0: any
+    std::uint64_t m_tag{0};                 ///< its last publication; 0: any
     std::optional<std::uint32_t> m_topic{}; ///< its owner's topic
 };
 

@@ -91,7 +91,8 @@ void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept
     ::syscall(SYS_futex, &epoch, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0); // its low half, little endian
 }
 
-void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen, std::chrono::nanoseconds longest) noexcept
+void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen,
+                  std::chrono::nanoseconds longest) noexcept
 {
     const timespec timeout = toTimespec(longest);
     if (epoch.load(std::memory_order_acquire) == seen)

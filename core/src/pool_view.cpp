@@ -38,8 +38,10 @@ bool layoutFits(const MemPoolLayout& layout, std::uint64_t areaOffset, std::uint
 
 Expected<PoolView, Error> PoolView::of(std::string_view name, Range management, Range dataRw, Range dataRo)
 {
-    const auto corrupt = [name](std::string_view what)
-    { return failure(ErrorCode::Corrupt, std::string(name) + ": " + std::string(what) + "; remove the domain's files"); };
+    const auto corrupt = [name](std::string_view what) {
+        return failure(ErrorCode::Corrupt,
+                       std::string(name) + ": " + std::string(what) + "; remove the domain's files");
+    };
 
     if (management.m_bytes < sizeof(SegmentHeader) + sizeof(PoolSetHeader))
     {
@@ -114,7 +116,8 @@ bool PoolView::decode(std::uint32_t index) noexcept
     found.m_dataOffset = pool.m_rawMemory.offset();
     found.m_firstChunk = pool.m_firstChunk;
     const std::uint32_t most = pool.m_maxChunks;
-    if (most == 0 || found.m_chunkSize == 0 || found.m_chunkSize > 1ULL << 62 || pool.m_headerBytes != sizeof(ChunkHeader) ||
+    if (most == 0 || found.m_chunkSize == 0 || found.m_chunkSize > 1ULL << 62 ||
+        pool.m_headerBytes != sizeof(ChunkHeader) ||
         found.m_stride != MemPool::strideOf(found.m_chunkSize, sizeof(ChunkHeader)) || most > m_maxChunks ||
         found.m_firstChunk > m_maxChunks - most || pool.m_rawMemory.poolId() != CHUNK_POOL_ID ||
         links.poolId() != MANAGEMENT_POOL_ID || links.offset() % alignof(MPMC_LockFree_List::Link) != 0 ||
@@ -157,8 +160,9 @@ std::optional<PairView> PoolView::pairView(const PairRecord& record) const noexc
     const std::uint64_t offset = record.m_blockOffset.load(std::memory_order_relaxed);
     constexpr std::uint32_t kMost = 1U << 20;
     if (!std::has_single_bit(shape.m_slotCount) || shape.m_slotCount > kMost || shape.m_depth == 0 ||
-        shape.m_depth >= shape.m_slotCount || !std::has_single_bit(shape.m_returnCount) || shape.m_returnCount > kMost ||
-        offset < m_header->m_pairAreaOffset || !fits(offset, shape.blockBytes(), 1, m_managementBytes))
+        shape.m_depth >= shape.m_slotCount || !std::has_single_bit(shape.m_returnCount) ||
+        shape.m_returnCount > kMost || offset < m_header->m_pairAreaOffset ||
+        !fits(offset, shape.blockBytes(), 1, m_managementBytes))
     {
         return std::nullopt;
     }

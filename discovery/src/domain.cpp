@@ -10,11 +10,11 @@
 
 #include <unistd.h>
 
+#include "domain_control.hpp"
 #include "zerocp/core/contract.hpp"
 #include "zerocp/core/fork_guard.hpp"
 #include "zerocp/core/log.hpp"
 #include "zerocp/core/notifier.hpp"
-#include "domain_control.hpp"
 
 namespace ZeroCP
 {
@@ -194,7 +194,8 @@ Expected<void, Error> Domain::openOrBuildDiscovery()
         return checked;
     }
     const DiscoveryHeader& found = header();
-    if (!tableFits(found.m_processes, sizeof(ProcessRecord), bytes) || !tableFits(found.m_nodes, sizeof(NodeRecord), bytes) ||
+    if (!tableFits(found.m_processes, sizeof(ProcessRecord), bytes) ||
+        !tableFits(found.m_nodes, sizeof(NodeRecord), bytes) ||
         !tableFits(found.m_topics, sizeof(TopicRecord), bytes) ||
         !tableFits(found.m_endpoints, sizeof(EndpointRecord), bytes) ||
         !tableFits(found.m_poolSets, sizeof(PoolSetRecord), bytes))
@@ -253,7 +254,8 @@ Expected<void, Error> Domain::takeSlot()
             table.m_highWater.store(slot + 1, std::memory_order_release); // [sync:tables]
         }
         auto& record = row<ProcessRecord>(table, slot);
-        const bool free = record.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(RecordState::Free);
+        const bool free =
+            record.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(RecordState::Free);
         if (free && m_lock.tryLockSlot(slot))
         {
             m_slot = slot;

@@ -89,8 +89,9 @@ Expected<std::uint32_t, Error> Domain::takeRow(Table& table, std::string_view li
     {
         return failure(ErrorCode::LimitReached, fileName(m_config.domain, "discovery") + ": all " +
                                                     std::to_string(table.m_capacity) + " rows are in use; raise " +
-                                                    std::string(limitKey) + " in the configuration of the process that "
-                                                                            "starts the domain");
+                                                    std::string(limitKey) +
+                                                    " in the configuration of the process that "
+                                                    "starts the domain");
     }
     if (auto committed = m_discovery.commit(table.m_offset + sizeof(Row) * known, sizeof(Row)); !committed)
     {

@@ -77,7 +77,9 @@ constexpr off_t kAllSlots = 0; // l_len 0: to the end of the file, however long
 
 struct flock request(short type, off_t start, off_t length) noexcept
 {
-    struct flock lock{};
+    struct flock lock
+    {
+    };
     lock.l_type = type;
     lock.l_whence = SEEK_SET;
     lock.l_start = start;
@@ -105,7 +107,9 @@ bool lockedByOther(int descriptor, off_t start, off_t length) noexcept
 
 std::optional<gid_t> groupId(const std::string& group)
 {
-    struct group entry{};
+    struct group entry
+    {
+    };
     struct group* found = nullptr;
     std::vector<char> buffer(16384);
     if (::getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
@@ -119,7 +123,9 @@ std::optional<gid_t> groupId(const std::string& group)
 
 Expected<void, Error> checkOwner(int descriptor, const std::filesystem::path& file, const AccessConfig& access)
 {
-    struct stat status{};
+    struct stat status
+    {
+    };
     if (::fstat(descriptor, &status) != 0)
     {
         return tl::unexpected(systemError(file.native(), "fstat", errno));
@@ -138,7 +144,8 @@ Expected<void, Error> checkOwner(int descriptor, const std::filesystem::path& fi
 } // namespace
 
 DomainLock::DomainLock(DomainLock&& other) noexcept
-    : m_file(std::move(other.m_file)), m_descriptor(std::exchange(other.m_descriptor, -1)),
+    : m_file(std::move(other.m_file)),
+      m_descriptor(std::exchange(other.m_descriptor, -1)),
       m_generation(other.m_generation)
 {
 }
@@ -170,7 +177,8 @@ Expected<DomainLock, Error> DomainLock::open(const std::filesystem::path& file, 
     return own(file, descriptor, access);
 }
 
-Expected<DomainLock, Error> DomainLock::own(const std::filesystem::path& file, int descriptor, const AccessConfig& access)
+Expected<DomainLock, Error> DomainLock::own(const std::filesystem::path& file, int descriptor,
+                                            const AccessConfig& access)
 {
     DomainLock lock(file, descriptor);
     if (auto owner = checkOwner(descriptor, file, access); !owner)
@@ -204,8 +212,8 @@ Expected<DomainLock, Error> DomainLock::openForInit(const std::filesystem::path&
         {
             continue; // the last one to leave has just removed it; another may have made the next one already
         }
-        auto lock = descriptor < 0 ? tl::unexpected(systemError(file.native(), "open", errno))
-                                   : own(file, descriptor, access);
+        auto lock =
+            descriptor < 0 ? tl::unexpected(systemError(file.native(), "open", errno)) : own(file, descriptor, access);
         if (!lock)
         {
             return lock;
@@ -294,8 +302,12 @@ bool DomainLock::anyoneAlive() const noexcept
 
 bool DomainLock::isCurrent() const noexcept
 {
-    struct stat mine{};
-    struct stat named{};
+    struct stat mine
+    {
+    };
+    struct stat named
+    {
+    };
     return ::fstat(m_descriptor, &mine) == 0 && mine.st_nlink > 0 && ::lstat(m_file.c_str(), &named) == 0 &&
            mine.st_dev == named.st_dev && mine.st_ino == named.st_ino;
 }

@@ -56,8 +56,9 @@ std::uint64_t leftBehind(const PoolView& view, const PoolView::Class& in) noexce
         const PortRecord& port = view.port(std::min(portOfOwner(owner), view.portCapacity() - 1));
         const std::uint32_t bit = port.m_holderIndex.load(std::memory_order_relaxed);
         // By rule X a living owner's bit stands. Its record may have passed to somebody with another bit, or the same.
-        const bool owned = isOpen(port, PortKind::Publisher, topicOfOwner(owner)) && holder::wordOf(bit) < view.holderWords() &&
-                           (view.word(chunk, holder::wordOf(bit)).load(std::memory_order_acquire) & holder::bitOf(bit)) != 0;
+        const bool owned =
+            isOpen(port, PortKind::Publisher, topicOfOwner(owner)) && holder::wordOf(bit) < view.holderWords() &&
+            (view.word(chunk, holder::wordOf(bit)).load(std::memory_order_acquire) & holder::bitOf(bit)) != 0;
         count += owned ? 0U : 1U;
     }
     return count;
@@ -264,8 +265,8 @@ Expected<void, Error> PoolSet::finishAttach()
     {
         return checked;
     }
-    auto view = PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, {},
-                             {m_dataRo.base(), m_dataRo.bytes()});
+    auto view =
+        PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, {}, {m_dataRo.base(), m_dataRo.bytes()});
     if (!view)
     {
         return tl::unexpected(view.error());
@@ -314,7 +315,8 @@ Expected<PoolView, Error> PoolSet::view(bool writable)
         m_publishes = true;
         rw = {(*data)->base(), (*data)->bytes()};
     }
-    return PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, rw, {m_dataRo.base(), m_dataRo.bytes()});
+    return PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, rw,
+                        {m_dataRo.base(), m_dataRo.bytes()});
 }
 
 Expected<void, Error> PoolSet::commitManagement(const void* first, std::uint64_t bytes)
@@ -398,7 +400,8 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_classes.store(0, std::memory_order_relaxed);
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
-    for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_loaned, &port.m_stashed, &port.m_missed, &port.m_messages})
+    for (auto* figure :
+         {&port.m_naps, &port.m_rescues, &port.m_loaned, &port.m_stashed, &port.m_missed, &port.m_messages})
     {
         figure->store(0, std::memory_order_relaxed);
     }
@@ -425,7 +428,8 @@ Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes
     const bool single = m_control.manager().layout().m_maxPools == 1;
     const std::uint64_t wanted = single ? bytes : std::max(kSmallestClass, std::bit_ceil(bytes));
     const bool wasteful = index < m_control.classCount() && !single && m_control.classAt(index).m_chunkSize > wanted;
-    if (index == m_control.classCount() || (wasteful && m_control.classCount() < m_control.manager().layout().m_maxPools))
+    if (index == m_control.classCount() ||
+        (wasteful && m_control.classCount() < m_control.manager().layout().m_maxPools))
     {
         if (m_control.manager().addClass(wanted, m_registry) == nullptr || !m_control.refresh())
         {
@@ -469,7 +473,8 @@ Expected<void, Error> PoolSet::commitBudgets(std::uint32_t port)
         {
             const PortRecord& other = m_control.port(i);
             const std::uint32_t topic = other.m_topic.load(std::memory_order_relaxed);
-            if (isOpen(other, PortKind::Publisher, topic) && (other.m_classes.load(std::memory_order_relaxed) >> c & 1U) != 0)
+            if (isOpen(other, PortKind::Publisher, topic) &&
+                (other.m_classes.load(std::memory_order_relaxed) >> c & 1U) != 0)
             {
                 needed += publisherBudget(m_control, i, in.m_chunkSize);
             }
@@ -554,8 +559,8 @@ Expected<std::uint32_t, Error> PoolSet::takePairRecord()
     }
     if (used >= m_control.pairCapacity())
     {
-        return failure(ErrorCode::LimitReached, m_baseName + ": all " + std::to_string(used) +
-                                                    " pairs are in use; raise limits.endpoints");
+        return failure(ErrorCode::LimitReached,
+                       m_baseName + ": all " + std::to_string(used) + " pairs are in use; raise limits.endpoints");
     }
     if (auto committed = commitManagement(&m_control.pair(used), sizeof(PairRecord)); !committed)
     {
@@ -606,8 +611,8 @@ Expected<std::uint64_t, Error> PoolSet::placeBlock(std::uint64_t bytes)
 Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t subscriber)
 {
     const PortRecord& reader = m_control.port(subscriber);
-    const PairShape shape = PairShape::of(reader.m_depth.load(std::memory_order_relaxed),
-                                          reader.m_limit.load(std::memory_order_relaxed));
+    const PairShape shape =
+        PairShape::of(reader.m_depth.load(std::memory_order_relaxed), reader.m_limit.load(std::memory_order_relaxed));
     const auto index = takePairRecord();
     const auto offset = index ? placeBlock(shape.blockBytes()) : tl::unexpected(index.error());
     if (!offset)
@@ -678,7 +683,8 @@ bool PoolSet::hasClasses(const MemPoolConfig& config) const
     for (std::uint32_t c = 0; same && c < m_control.classCount(); ++c)
     {
         const PoolView::Class& in = m_control.classAt(c);
-        same = in.m_chunkSize == config.entries[c].m_poolSize && in.m_pool->getTotalChunks() == config.entries[c].m_poolCount;
+        same = in.m_chunkSize == config.entries[c].m_poolSize &&
+               in.m_pool->getTotalChunks() == config.entries[c].m_poolCount;
     }
     return same;
 }

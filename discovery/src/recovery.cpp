@@ -241,43 +241,42 @@ void settleDelivery(const Victim& victim, std::uint32_t chunk, std::uint64_t tag
 void settleDeliveries(const Victim& victim)
 {
     std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:position] partner: the exchange in announce()
-    forEachPair(victim.m_view,
-                [&victim](PairRecord& record)
+    forEachPair(
+        victim.m_view,
+        [&victim](PairRecord& record)
+        {
+            const auto pair = victim.m_view.pairView(record);
+            if (record.m_publisherPort.load(std::memory_order_relaxed) != victim.m_port || !pair ||
+                (record.m_state.load(std::memory_order_relaxed) & PairRecord::PublisherGone) != 0)
+            {
+                return;
+            }
+            const PortRecord& reader = victim.m_view.port(
+                std::min(record.m_subscriberPort.load(std::memory_order_relaxed), victim.m_view.portCapacity() - 1));
+            const std::uint32_t receiver = reader.m_holderIndex.load(std::memory_order_relaxed);
+            if (wordOf(receiver) >= victim.m_view.holderWords())
+            {
+                return;
+            }
+            forEachChunk(
+                victim.m_view,
+                [&](const PoolView::Class&, std::uint32_t chunk)
                 {
-                    const auto pair = victim.m_view.pairView(record);
-                    if (record.m_publisherPort.load(std::memory_order_relaxed) != victim.m_port || !pair ||
-                        (record.m_state.load(std::memory_order_relaxed) & PairRecord::PublisherGone) != 0)
+                    const std::uint64_t tag = victim.m_view.record(chunk).m_publication.load(std::memory_order_acquire);
+                    const std::uint64_t mine =
+                        victim.m_view.word(chunk, wordOf(victim.m_holder)).load(std::memory_order_acquire);
+                    const std::uint64_t theirs =
+                        victim.m_view.word(chunk, wordOf(receiver)).load(std::memory_order_acquire);
+                    const std::uint64_t owner = victim.m_view.record(chunk).m_owner.load(std::memory_order_acquire);
+                    if (tag != 0 && portOfTag(tag) == victim.m_port &&
+                        owner == chunkOwner(victim.m_topic, victim.m_port) &&
+                        stateOf(victim.m_view.word(chunk, 0).load(std::memory_order_acquire)) == ChunkState::InUse &&
+                        (mine & bitOf(victim.m_holder)) != 0 && (theirs & bitOf(receiver)) != 0)
                     {
-                        return;
+                        settleDelivery(victim, chunk, tag, *pair, receiver);
                     }
-                    const PortRecord& reader = victim.m_view.port(
-                        std::min(record.m_subscriberPort.load(std::memory_order_relaxed), victim.m_view.portCapacity() - 1));
-                    const std::uint32_t receiver = reader.m_holderIndex.load(std::memory_order_relaxed);
-                    if (wordOf(receiver) >= victim.m_view.holderWords())
-                    {
-                        return;
-                    }
-                    forEachChunk(victim.m_view,
-                                 [&](const PoolView::Class&, std::uint32_t chunk)
-                                 {
-                                     const std::uint64_t tag =
-                                         victim.m_view.record(chunk).m_publication.load(std::memory_order_acquire);
-                                     const std::uint64_t mine =
-                                         victim.m_view.word(chunk, wordOf(victim.m_holder)).load(std::memory_order_acquire);
-                                     const std::uint64_t theirs =
-                                         victim.m_view.word(chunk, wordOf(receiver)).load(std::memory_order_acquire);
-                                     const std::uint64_t owner =
-                                         victim.m_view.record(chunk).m_owner.load(std::memory_order_acquire);
-                                     if (tag != 0 && portOfTag(tag) == victim.m_port &&
-                                         owner == chunkOwner(victim.m_topic, victim.m_port) &&
-                                         stateOf(victim.m_view.word(chunk, 0).load(std::memory_order_acquire)) ==
-                                             ChunkState::InUse &&
-                                         (mine & bitOf(victim.m_holder)) != 0 && (theirs & bitOf(receiver)) != 0)
-                                     {
-                                         settleDelivery(victim, chunk, tag, *pair, receiver);
-                                     }
-                                 });
                 });
+        });
 }
 
 /// Moves the floor over evictions that were marked but not settled.
@@ -351,7 +350,8 @@ void retirePublisher(const Victim& victim)
                 [&victim](const PairRecord& record)
                 {
                     // Where both are gone the block may be another pair's by now.
-                    const bool readerGone = (record.m_state.load(std::memory_order_acquire) & PairRecord::SubscriberGone) != 0;
+                    const bool readerGone =
+                        (record.m_state.load(std::memory_order_acquire) & PairRecord::SubscriberGone) != 0;
                     const auto pair = victim.m_view.pairView(record);
                     if (record.m_publisherPort.load(std::memory_order_relaxed) == victim.m_port && !readerGone && pair)
                     {
@@ -397,16 +397,16 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
                 {
                     if (record.m_subscriberPort.load(std::memory_order_relaxed) == victim.m_port)
                     {
-                        const std::uint32_t state =
-                            record.m_state.fetch_or(PairRecord::SubscriberGone, std::memory_order_acq_rel); // [sync:gone]
+                        const std::uint32_t state = record.m_state.fetch_or(PairRecord::SubscriberGone,
+                                                                            std::memory_order_acq_rel); // [sync:gone]
                         if ((state & PairRecord::PublisherGone) == 0)
                         {
                             publishers.push_back(record.m_publisherPort.load(std::memory_order_relaxed));
                         }
                     }
                 });
-    notifier::moveEpoch(victim.m_view.header().m_epoch); // [sync:epoch]
-    barrierEverywhere();                                 // [sync:busy]
+    notifier::moveEpoch(victim.m_view.header().m_epoch);                 // [sync:epoch]
+    barrierEverywhere();                                                 // [sync:busy]
     const Deadline deadline = std::chrono::steady_clock::now() + kGrace; // for all of them together
     bool quiet = true;
     for (const std::uint32_t index : publishers)
@@ -416,7 +416,8 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
             const PortRecord& publisher = victim.m_view.port(index);
             const bool active =
                 publisher.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Active);
-            quiet &= !active || quiesce(publisher, deadline) || !isAlive(publisher.m_processSlot.load(std::memory_order_relaxed));
+            quiet &= !active || quiesce(publisher, deadline) ||
+                     !isAlive(publisher.m_processSlot.load(std::memory_order_relaxed));
         }
     }
     sweepOwnBit(victim);

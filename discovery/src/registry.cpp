@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "domain_control.hpp"
 #include "zerocp/core/log.hpp"
 #include "zerocp/discovery/recovery.hpp"
-#include "domain_control.hpp"
 
 namespace ZeroCP
 {
@@ -183,12 +183,13 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     record.m_maxLoans = limit;
     record.m_state.store(kUsed, std::memory_order_release);
 
-    EndpointGrant grant{*set, *holder, *endpoint, id, limit, request.m_topic, request.m_nodeOwner,
-                        configOf(request).wait.spin};
+    EndpointGrant grant{*set,  *holder,         *endpoint,           id,
+                        limit, request.m_topic, request.m_nodeOwner, configOf(request).wait.spin};
     if (auto connected = (*set)->connect(holder->m_port); !connected)
     {
         record.m_state.store(kFree, std::memory_order_release);
-        static_cast<void>(recovery::retire((*set)->control(), holder->m_port, [this](std::uint32_t process) { return isAlive(process); }));
+        static_cast<void>(recovery::retire((*set)->control(), holder->m_port,
+                                           [this](std::uint32_t process) { return isAlive(process); }));
         return undo(Error(connected.error().code(), "topic '" + request.m_topic + "': " + connected.error().message()));
     }
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
@@ -232,8 +233,9 @@ Expected<std::uint32_t, Error> Domain::findOrMakeTopic(const EndpointRequest& re
         }
         if (!sameType(typeOf(topic), request.m_type))
         {
-            return failure(ErrorCode::TypeMismatch, "topic '" + request.m_topic + "' carries " + toString(typeOf(topic)) +
-                                                        ", this endpoint asks for " + toString(request.m_type));
+            return failure(ErrorCode::TypeMismatch, "topic '" + request.m_topic + "' carries " +
+                                                        toString(typeOf(topic)) + ", this endpoint asks for " +
+                                                        toString(request.m_type));
         }
         if (auto checked = checkQoS(request, qos, i); !checked)
         {
@@ -264,7 +266,8 @@ Expected<void, Error> Domain::checkQoS(const EndpointRequest& request, const QoS
     for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
     {
         const auto& other = row<EndpointRecord>(header().m_endpoints, i);
-        if (!isUsed(other.m_state) || other.m_topic != topic || other.m_kind == static_cast<std::uint32_t>(request.m_kind))
+        if (!isUsed(other.m_state) || other.m_topic != topic ||
+            other.m_kind == static_cast<std::uint32_t>(request.m_kind))
         {
             continue;
         }
@@ -303,11 +306,11 @@ Expected<std::uint32_t, Error> Domain::configuredSet(const PoolConfig& pool, con
     }
     if (largest < request.m_type.size)
     {
-        return failure(ErrorCode::ConfigInvalid, at(source) + "key 'topics." + request.m_topic + ".pool': found pool '" +
-                                                     pool.name + "' with chunks of at most " + std::to_string(largest) +
-                                                     " bytes, expected one with chunks of at least " +
-                                                     std::to_string(request.m_type.size) + " bytes for " +
-                                                     toString(request.m_type));
+        return failure(ErrorCode::ConfigInvalid,
+                       at(source) + "key 'topics." + request.m_topic + ".pool': found pool '" + pool.name +
+                           "' with chunks of at most " + std::to_string(largest) +
+                           " bytes, expected one with chunks of at least " + std::to_string(request.m_type.size) +
+                           " bytes for " + toString(request.m_type));
     }
     for (std::uint32_t i = 0; i < rowsOf(header().m_poolSets); ++i)
     {
@@ -395,8 +398,7 @@ Expected<std::shared_ptr<PoolSet>, Error> Domain::openSet(std::uint32_t set)
         return failure(ErrorCode::Corrupt, fileName(m_config.domain, "discovery") + ": a topic names pool set " +
                                                std::to_string(set) + ", which does not exist");
     }
-    const std::string baseName =
-        fileName(m_config.domain, row<PoolSetRecord>(header().m_poolSets, set).m_name.view());
+    const std::string baseName = fileName(m_config.domain, row<PoolSetRecord>(header().m_poolSets, set).m_name.view());
     if (auto known = m_sets[set].lock(); known && known->baseName() == baseName)
     {
         return known;
@@ -520,7 +522,8 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
         for (std::uint32_t p = 1; p < ports; ++p)
         {
             const PortRecord& port = view.port(p);
-            const bool used = port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
+            const bool used =
+                port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
             if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
             {
                 const bool retired = recovery::retire(view, p, alive);

@@ -174,9 +174,10 @@ class HolderCount
                 {
                     break;
                 }
-                const std::uint64_t tag = publicationTag(record.m_publisherPort.load(std::memory_order_relaxed),
-                                                         entry::sequenceOf(value));
-                m_returned.push_back({entry::chunkOf(value), record.m_subscriberPort.load(std::memory_order_relaxed), tag});
+                const std::uint64_t tag =
+                    publicationTag(record.m_publisherPort.load(std::memory_order_relaxed), entry::sequenceOf(value));
+                m_returned.push_back(
+                    {entry::chunkOf(value), record.m_subscriberPort.load(std::memory_order_relaxed), tag});
             }
         }
         std::sort(m_returned.begin(), m_returned.end());
@@ -260,25 +261,25 @@ void addTopics(const Tables& tables, Names& names, DomainSnapshot& snapshot)
                                     names.m_topics[index] = topic.m_name.view();
                                     names.m_setOfTopic[index] = topic.m_poolSet;
                                     places[index] = snapshot.topics.size();
-                                    snapshot.topics.push_back({std::string(topic.m_name.view()),
-                                                               std::string(topic.m_typeName.view()) +
-                                                                   (topic.m_isSlice != 0 ? "[]" : ""),
-                                                               names.m_sets[topic.m_poolSet], 0, 0});
+                                    snapshot.topics.push_back(
+                                        {std::string(topic.m_name.view()),
+                                         std::string(topic.m_typeName.view()) + (topic.m_isSlice != 0 ? "[]" : ""),
+                                         names.m_sets[topic.m_poolSet], 0, 0});
                                 });
-    tables.forEach<EndpointRecord>(tables.header().m_endpoints,
-                                   [&](std::uint32_t, const EndpointRecord& endpoint)
-                                   {
-                                       const auto place = places.find(endpoint.m_topic);
-                                       if (place == places.end())
-                                       {
-                                           return;
-                                       }
-                                       names.m_endpoints[{names.m_setOfTopic[endpoint.m_topic], endpoint.m_port}] = &endpoint;
-                                       TopicSnapshot& topic = snapshot.topics[place->second];
-                                       const bool publishes =
-                                           endpoint.m_kind == static_cast<std::uint32_t>(PortKind::Publisher);
-                                       ++(publishes ? topic.publishers : topic.subscribers);
-                                   });
+    tables.forEach<EndpointRecord>(
+        tables.header().m_endpoints,
+        [&](std::uint32_t, const EndpointRecord& endpoint)
+        {
+            const auto place = places.find(endpoint.m_topic);
+            if (place == places.end())
+            {
+                return;
+            }
+            names.m_endpoints[{names.m_setOfTopic[endpoint.m_topic], endpoint.m_port}] = &endpoint;
+            TopicSnapshot& topic = snapshot.topics[place->second];
+            const bool publishes = endpoint.m_kind == static_cast<std::uint32_t>(PortKind::Publisher);
+            ++(publishes ? topic.publishers : topic.subscribers);
+        });
 }
 
 void addPoolSet(std::uint32_t index, const OpenSet& set, Names& names, DomainSnapshot& snapshot)
@@ -331,8 +332,8 @@ Expected<DomainSnapshot, Error> inspect(std::uint32_t domain, const std::filesys
     {
         return tl::unexpected(memory.error());
     }
-    if (auto checked = checkSegmentHeader(*reinterpret_cast<const SegmentHeader*>(memory->base()), SegmentKind::Discovery,
-                                          discoveryLayoutHash(), memory->bytes(), name);
+    if (auto checked = checkSegmentHeader(*reinterpret_cast<const SegmentHeader*>(memory->base()),
+                                          SegmentKind::Discovery, discoveryLayoutHash(), memory->bytes(), name);
         !checked)
     {
         return tl::unexpected(checked.error());

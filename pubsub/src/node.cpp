@@ -13,8 +13,10 @@ namespace ZeroCP
 struct Node::Membership
 {
     Membership(std::shared_ptr<Domain> domain, Config config, std::string name, std::uint32_t row)
-        : m_domain(std::move(domain)), m_config(std::make_shared<const Config>(std::move(config))),
-          m_name(std::move(name)), m_row(row)
+        : m_domain(std::move(domain)),
+          m_config(std::make_shared<const Config>(std::move(config))),
+          m_name(std::move(name)),
+          m_row(row)
     {
     }
     Membership(const Membership&) = delete;
@@ -116,7 +118,8 @@ Expected<Node, Error> Node::create(std::string_view name, const NodeOptions& opt
     return Node(std::make_shared<Membership>(std::move(*domain), std::move(*config), std::move(*checked), *row));
 }
 
-Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view topic, const TypeInfo& type, const QoS& qos)
+Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view topic, const TypeInfo& type,
+                                             const QoS& qos)
 {
     if (m_membership == nullptr)
     {

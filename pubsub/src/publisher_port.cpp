@@ -32,13 +32,21 @@ Expected<PublisherPort*, Error> PublisherPort::create(std::shared_ptr<Domain> do
 }
 
 PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view)
-    : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
-      m_me(grant.m_holder), m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
-      m_firstSequence(m_sequence), m_generation(fork_guard::generation()),
-      m_usedWords(wordOf(grant.m_holder.m_holder) + 1), m_loanLimit(grant.m_limit),
+    : m_view(view),
+      m_record(&view.port(grant.m_holder.m_port)),
+      m_epochWord(&view.header().m_epoch),
+      m_me(grant.m_holder),
+      m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
+      m_firstSequence(m_sequence),
+      m_generation(fork_guard::generation()),
+      m_usedWords(wordOf(grant.m_holder.m_holder) + 1),
+      m_loanLimit(grant.m_limit),
       m_addsClasses(view.header().m_automatic != 0 && view.manager().layout().m_maxPools > 1),
-      m_needsFence(!notifier::registerProcess()), m_masks(view.holderWords(), 0),
-      m_ledger(view.maxChunks(), view.holderWords()), m_foreignDrops(grant.m_limit), m_domain(std::move(domain)),
+      m_needsFence(!notifier::registerProcess()),
+      m_masks(view.holderWords(), 0),
+      m_ledger(view.maxChunks(), view.holderWords()),
+      m_foreignDrops(grant.m_limit),
+      m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
     m_connections.reserve(std::min<std::uint32_t>(view.holderWords() * holder::kBitsPerWord, 1024));
@@ -178,7 +186,8 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
         const std::uint64_t size = m_view.classAt(pool).m_chunkSize;
-        if (m_budgets[pool] != 0 && bytes <= size && (best == m_view.classCount() || size < m_view.classAt(best).m_chunkSize))
+        if (m_budgets[pool] != 0 && bytes <= size &&
+            (best == m_view.classCount() || size < m_view.classAt(best).m_chunkSize))
         {
             best = pool;
         }
@@ -515,7 +524,8 @@ bool PublisherPort::waitForSubscribers(std::size_t count, std::chrono::nanosecon
         {
             return false;
         }
-        notifier::waitForEpoch(*m_epochWord, seen, std::min<std::chrono::nanoseconds>(timeout - gone, notifier::kSlice));
+        notifier::waitForEpoch(*m_epochWord, seen,
+                               std::min<std::chrono::nanoseconds>(timeout - gone, notifier::kSlice));
         m_domain->recoverDeadSoon();
     }
     return false;

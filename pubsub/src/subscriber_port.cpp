@@ -43,9 +43,16 @@ Expected<SubscriberPort*, Error> SubscriberPort::create(std::shared_ptr<Domain> 
 
 SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
                                std::uint64_t payloadBytes)
-    : m_view(view), m_record(&view.port(grant.m_holder.m_port)), m_epochWord(&view.header().m_epoch),
-      m_me(grant.m_holder), m_generation(fork_guard::generation()), m_payloadBytes(payloadBytes),
-      m_heldLimit(grant.m_limit), m_needsFence(!notifier::registerProcess()), m_spin(grant.m_spin), m_domain(std::move(domain)),
+    : m_view(view),
+      m_record(&view.port(grant.m_holder.m_port)),
+      m_epochWord(&view.header().m_epoch),
+      m_me(grant.m_holder),
+      m_generation(fork_guard::generation()),
+      m_payloadBytes(payloadBytes),
+      m_heldLimit(grant.m_limit),
+      m_needsFence(!notifier::registerProcess()),
+      m_spin(grant.m_spin),
+      m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
     onEpoch();
@@ -78,7 +85,8 @@ void SubscriberPort::noticeGonePublishers()
         ++m_goneCount;
         // A return that we wrote to a publisher that was going may have been seen by nobody: act on it ourselves. If
         // somebody has, the bit is gone or belongs to another publication.
-        const std::uint64_t room = connection.m_pair.m_returnMask + 1; // older ones have been seen, whatever the head says
+        const std::uint64_t room =
+            connection.m_pair.m_returnMask + 1; // older ones have been seen, whatever the head says
         const std::uint64_t oldest = connection.m_returns - std::min(connection.m_returns, room);
         for (std::uint64_t i = std::max(oldest, connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire));
              i < connection.m_returns; ++i)

@@ -75,11 +75,11 @@ std::string integerName(const std::vector<std::string>& words)
     {
         return isUnsigned ? "uint8" : count("signed") > 0 ? "int8" : "char";
     }
-    const std::size_t bytes = count("short") > 0  ? sizeof(short)
+    const std::size_t bytes = count("short") > 0      ? sizeof(short)
                               : count("__int128") > 0 ? 16
-                              : count("long") > 1 ? sizeof(long long)
-                              : count("long") > 0 ? sizeof(long)
-                                                  : sizeof(int);
+                              : count("long") > 1     ? sizeof(long long)
+                              : count("long") > 0     ? sizeof(long)
+                                                      : sizeof(int);
     return (isUnsigned ? "uint" : "int") + std::to_string(bytes * 8);
 }
 

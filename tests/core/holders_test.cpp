@@ -24,8 +24,8 @@ MemPoolConfig chunks(std::uint32_t count)
 }
 
 constexpr HolderId kPublisher{1, 0, 7};
-constexpr std::uint32_t kReader = 3;       ///< holder index in word 0
-constexpr std::uint32_t kFarReader = 50;   ///< holder index in word 1
+constexpr std::uint32_t kReader = 3;     ///< holder index in word 0
+constexpr std::uint32_t kFarReader = 50; ///< holder index in word 1
 constexpr std::uint64_t kTag = publicationTag(1, 42);
 
 /// One chunk of `view`, popped by kPublisher, as published with `tag` to `readers`.
@@ -46,7 +46,8 @@ std::uint32_t freeChunks(const PoolView& view)
     std::uint32_t count = 0;
     std::array<std::uint32_t, PortRecord::kBatch> out{};
     std::vector<std::uint32_t> taken;
-    for (std::uint32_t n = 0; (n = freelist::popBatch(view.classAt(0).m_list, 2, PortRecord::kBatch, out)) != 0; count += n)
+    for (std::uint32_t n = 0; (n = freelist::popBatch(view.classAt(0).m_list, 2, PortRecord::kBatch, out)) != 0;
+         count += n)
     {
         freelist::popDone(view.classAt(0).m_list, 2);
         taken.insert(taken.end(), out.begin(), out.begin() + n);

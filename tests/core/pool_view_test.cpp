@@ -141,7 +141,8 @@ TEST(PoolView, AScribbledPairHasNoView)
     const PlainPoolSet set(twoClasses(), 1);
     const PoolView view = set.view();
     PairRecord& pair = view.pair(0);
-    const auto fill = [&pair, &set](std::uint64_t offset, std::uint32_t slots, std::uint32_t depth, std::uint32_t returns)
+    const auto fill =
+        [&pair, &set](std::uint64_t offset, std::uint32_t slots, std::uint32_t depth, std::uint32_t returns)
     {
         pair.m_blockOffset = set.header().m_pairAreaOffset + offset;
         pair.m_slotCount = slots;

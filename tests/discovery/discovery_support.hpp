@@ -39,7 +39,9 @@ class TestEndpoint
     }
     TestEndpoint(const TestEndpoint&) = delete;
     TestEndpoint& operator=(const TestEndpoint&) = delete;
-    TestEndpoint(TestEndpoint&& other) noexcept : m_domain(std::move(other.m_domain)), m_grant(std::move(other.m_grant)) {}
+    TestEndpoint(TestEndpoint&& other) noexcept : m_domain(std::move(other.m_domain)), m_grant(std::move(other.m_grant))
+    {
+    }
     TestEndpoint& operator=(TestEndpoint&&) = delete;
     ~TestEndpoint()
     {

@@ -40,7 +40,9 @@ TEST(DomainLock, CreatesTheFileWithTheConfiguredModeWhateverTheUmask)
     const mode_t before = ::umask(077);
     const DomainLock lock = DomainLock::openForInit(file.path(), {.mode = 0660, .group = {}}).value();
     ::umask(before);
-    struct stat status{};
+    struct stat status
+    {
+    };
 
     ASSERT_EQ(::stat(file.path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777U, 0660U);

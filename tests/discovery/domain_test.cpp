@@ -102,7 +102,8 @@ TEST(Domain, IsJoinedOnceByThreadsThatCompete)
         {
             thread.join();
         }
-        ASSERT_TRUE(std::all_of(memberships.begin(), memberships.end(), [&](const auto& m) { return m == memberships[0]; }));
+        ASSERT_TRUE(
+            std::all_of(memberships.begin(), memberships.end(), [&](const auto& m) { return m == memberships[0]; }));
         memberships.clear();
         ASSERT_TRUE(domain.files().empty());
     }

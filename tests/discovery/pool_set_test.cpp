@@ -75,7 +75,9 @@ std::uint32_t usedPairs(const PoolView& view)
 
 struct Made
 {
-    explicit Made(const PoolSetPlan& plan = configuredPlan()) : m_set(PoolSet::create(m_directory.path(), plan).value()) {}
+    explicit Made(const PoolSetPlan& plan = configuredPlan()) : m_set(PoolSet::create(m_directory.path(), plan).value())
+    {
+    }
 
     [[nodiscard]] std::uint32_t join(const PortRequest& request) const
     {

@@ -179,26 +179,25 @@ TEST_P(ExitTest, RecoverRemovesADomainThatNobodyHas)
     EXPECT_TRUE(m_domain.files().empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    By, ExitTest,
-    ::testing::Values(Ending{"Exit", [](Peer&) { std::exit(0); }, false},
-                      Ending{"QuickExit", [](Peer&) { ::_exit(0); }, false},
-                      Ending{"Abort",
-                             [](Peer&)
-                             {
-                                 std::signal(SIGABRT, SIG_DFL);
-                                 std::abort();
-                             },
-                             false},
-                      Ending{"SegmentationFault",
-                             [](Peer&)
-                             {
-                                 std::signal(SIGSEGV, SIG_DFL);
-                                 ::raise(SIGSEGV);
-                             },
-                             false},
-                      Ending{"Kill", [](Peer& parent) { parent.pause(); }, true}),
-    [](const auto& test) { return std::string(test.param.m_name); });
+INSTANTIATE_TEST_SUITE_P(By, ExitTest,
+                         ::testing::Values(Ending{"Exit", [](Peer&) { std::exit(0); }, false},
+                                           Ending{"QuickExit", [](Peer&) { ::_exit(0); }, false},
+                                           Ending{"Abort",
+                                                  [](Peer&)
+                                                  {
+                                                      std::signal(SIGABRT, SIG_DFL);
+                                                      std::abort();
+                                                  },
+                                                  false},
+                                           Ending{"SegmentationFault",
+                                                  [](Peer&)
+                                                  {
+                                                      std::signal(SIGSEGV, SIG_DFL);
+                                                      ::raise(SIGSEGV);
+                                                  },
+                                                  false},
+                                           Ending{"Kill", [](Peer& parent) { parent.pause(); }, true}),
+                         [](const auto& test) { return std::string(test.param.m_name); });
 
 // ---- a full file system
 
@@ -428,7 +427,9 @@ Footprint footprint(const TestDomain& domain)
     now.m_heapBytes = ::mallinfo2().uordblks;
     for (const std::string& name : domain.files())
     {
-        struct stat status{};
+        struct stat status
+        {
+        };
         ::stat((domain.root() / name).c_str(), &status);
         now.m_fileBlocks += static_cast<std::uint64_t>(status.st_blocks);
         ++now.m_files;

@@ -31,9 +31,9 @@ const char* const kTopic = "many/to/many";
 /// Who is there before the first message is published?
 enum class Start
 {
-    Everybody,       ///< every pair is owed every message
-    AllSubscribers,  ///< publishers come when they like: every pair is still owed every message
-    Nobody,          ///< who joins late is owed what is published from then on
+    Everybody,      ///< every pair is owed every message
+    AllSubscribers, ///< publishers come when they like: every pair is still owed every message
+    Nobody,         ///< who joins late is owed what is published from then on
 };
 
 struct Board
@@ -101,8 +101,7 @@ bool publishAll(const Setup& setup, std::uint32_t me)
         board.m_ended[me] = i;
         if (!sequence || *sequence != i)
         {
-            ADD_FAILURE() << "publisher " << me << ", message " << i << " was published as "
-                          << sequence.value_or(0);
+            ADD_FAILURE() << "publisher " << me << ", message " << i << " was published as " << sequence.value_or(0);
             return false;
         }
         if (random.below(1 + me) != 0)

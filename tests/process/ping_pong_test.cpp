@@ -40,7 +40,8 @@ NodeOptions withoutSpinning(const TestDomain& domain)
 struct Player
 {
     Player(const std::string& name, const TestDomain& domain, const char* out, const char* in)
-        : m_node(Node::create(name, withoutSpinning(domain)).value()), m_out(m_node.createPublisher<Ball>(out).value()),
+        : m_node(Node::create(name, withoutSpinning(domain)).value()),
+          m_out(m_node.createPublisher<Ball>(out).value()),
           m_in(m_node.createSubscriber<Ball>(in).value())
     {
     }

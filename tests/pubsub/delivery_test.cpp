@@ -4,11 +4,13 @@
 #include <atomic>
 #include <barrier>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <random>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -65,9 +67,9 @@ class Model
         else if (!publishes && !m_listeners.empty())
         {
             const auto gone = m_listeners.begin() + pick(0, m_listeners.size() - 1);
-            for (Sample<Number>& sample : (*gone)->m_held)
+            for (Held& held : (*gone)->m_held)
             {
-                m_orphans.push_back(std::move(sample)); // outlive their subscriber for a while
+                m_orphans.push_back(std::move(held)); // outlive their subscriber for a while
             }
             m_listeners.erase(gone);
         }
@@ -122,7 +124,7 @@ class Model
         if (listener.m_held.size() == listener.m_maxHeld)
         {
             ASSERT_EQ(listener.m_subscriber.take().error(), TakeError::TooManyHeld);
-            release(listener);
+            release(listener.m_held);
         }
         auto sample = latest ? listener.m_subscriber.takeLatest() : listener.m_subscriber.take();
         if (!sample)
@@ -151,7 +153,8 @@ class Model
         ASSERT_LE(listener.m_subscriber.missed(), listener.m_missed);
         if (pick(0, 1) == 0)
         {
-            listener.m_held.push_back(std::move(*sample));
+            const std::uint64_t content = (*sample)->value;
+            listener.m_held.push_back({std::move(*sample), content});
         }
     }
 
@@ -159,11 +162,11 @@ class Model
     {
         if (!m_listeners.empty())
         {
-            release(*m_listeners[pick(0, m_listeners.size() - 1)]);
+            release(m_listeners[pick(0, m_listeners.size() - 1)]->m_held);
         }
         if (!m_orphans.empty() && (m_orphans.size() > 8 || pick(0, 4) == 0))
         {
-            m_orphans.erase(m_orphans.begin() + pick(0, m_orphans.size() - 1));
+            release(m_orphans);
         }
     }
 
@@ -207,6 +210,11 @@ class Model
         std::uint32_t m_maxLoans{0};
         std::uint64_t m_sent{0};
     };
+    struct Held
+    {
+        Sample<Number> m_sample;
+        std::uint64_t m_content; ///< must not change while it is held
+    };
     struct Listener
     {
         [[nodiscard]] std::size_t waiting() const
@@ -220,7 +228,7 @@ class Model
         }
 
         Subscriber<Number> m_subscriber;
-        std::vector<Sample<Number>> m_held;
+        std::vector<Held> m_held;
         std::uint32_t m_depth{0};
         std::uint32_t m_maxHeld{0};
         std::map<std::uint64_t, std::deque<std::uint64_t>> m_queues; ///< by publisher
@@ -231,17 +239,19 @@ class Model
     {
         return publisher * 1'000'003U + sequence;
     }
-    void release(Listener& listener)
+    void release(std::vector<Held>& samples)
     {
-        if (!listener.m_held.empty())
+        if (!samples.empty())
         {
-            listener.m_held.erase(listener.m_held.begin() + pick(0, listener.m_held.size() - 1));
+            const auto held = samples.begin() + pick(0, samples.size() - 1);
+            ASSERT_EQ(held->m_sample->value, held->m_content) << "written to while it was held";
+            samples.erase(held);
         }
     }
 
     std::mt19937_64 m_random;
     OneNode m_one;
-    std::vector<Sample<Number>> m_orphans;
+    std::vector<Held> m_orphans;
     std::vector<Talker> m_talkers;
     std::vector<std::unique_ptr<Listener>> m_listeners;
 };
@@ -322,7 +332,7 @@ TEST(Delivery, AccountsForEveryMessageOfThreePublisherAndFiveSubscriberThreads)
 {
     constexpr std::size_t kPublishers = 3;
     constexpr std::size_t kSubscribers = 5;
-    constexpr std::uint64_t kMessages = 5000;
+    constexpr std::uint64_t kMessages = 20'000;
     OneNode one;
     std::vector<Publisher<Number>> publishers;
     std::vector<Subscriber<Number>> subscribers;
@@ -379,13 +389,17 @@ TEST(Delivery, AccountsForEveryMessageOfThreePublisherAndFiveSubscriberThreads)
     EXPECT_EQ(usedChunks(one.inspect()), 0U);
 }
 
-// A subscriber that keeps looking at the very entry that is evicted: both sides decide who has it.
-TEST(Delivery, LosesNoChunkAndNoCountWhenTakeAndEvictionMeet)
+/// A subscriber that keeps looking at the very entry that is evicted: both sides decide who has it.
+class Eviction : public ::testing::TestWithParam<std::uint32_t>
+{
+};
+
+TEST_P(Eviction, LosesNoChunkAndNoCountWhenItMeetsATake)
 {
     constexpr std::uint64_t kMessages = 300'000;
     OneNode one;
     auto publisher = one.publisher();
-    auto subscriber = one.subscriber(QoS{}.keepLast(1));
+    auto subscriber = one.subscriber(QoS{}.keepLast(GetParam()));
     std::thread other(
         [&]
         {
@@ -400,9 +414,14 @@ TEST(Delivery, LosesNoChunkAndNoCountWhenTakeAndEvictionMeet)
     {
         if (const auto sample = subscriber.take())
         {
-            ASSERT_EQ((*sample)->value, sample->info().sequence);
-            ASSERT_GT(sample->info().sequence, last);
-            last = sample->info().sequence;
+            const std::uint64_t sequence = sample->info().sequence;
+            ASSERT_GT(sequence, last);
+            for (int look = 0; look < 20; ++look)
+            {
+                // Nobody writes into it while we have it: the publisher is some messages further already.
+                ASSERT_EQ(static_cast<const volatile Number*>(sample->get())->value, sequence);
+            }
+            last = sequence;
             ++received;
         }
     }
@@ -411,6 +430,9 @@ TEST(Delivery, LosesNoChunkAndNoCountWhenTakeAndEvictionMeet)
     EXPECT_EQ(received + subscriber.missed(), kMessages);
     EXPECT_EQ(usedChunks(one.inspect()), 0U);
 }
+
+INSTANTIATE_TEST_SUITE_P(Depths, Eviction, ::testing::Values(1U, 2U, 3U),
+                         [](const auto& param) { return "Depth" + std::to_string(param.param); });
 
 TEST(Delivery, ReachesPortsInEveryHolderWord)
 {

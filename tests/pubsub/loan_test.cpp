@@ -120,10 +120,7 @@ TEST_P(LoanLifetime, EndsInAnyOrderWithoutAFileLeft)
     auto loan = std::make_optional(publisher->loan().value());
     for (const int part : order)
     {
-        const auto drop = [&]
-        {
-            part == 0 ? node.reset() : part == 1 ? publisher.reset() : loan.reset();
-        };
+        const auto drop = [&] { part == 0 ? node.reset() : part == 1 ? publisher.reset() : loan.reset(); };
         if (onThread)
         {
             std::thread(drop).join();
@@ -142,8 +139,9 @@ TEST_P(LoanLifetime, EndsInAnyOrderWithoutAFileLeft)
 }
 
 INSTANTIATE_TEST_SUITE_P(Orders, LoanLifetime,
-                         ::testing::Combine(::testing::Values(std::array{0, 1, 2}, std::array{0, 2, 1}, std::array{1, 0, 2},
-                                                              std::array{1, 2, 0}, std::array{2, 0, 1}, std::array{2, 1, 0}),
+                         ::testing::Combine(::testing::Values(std::array{0, 1, 2}, std::array{0, 2, 1},
+                                                              std::array{1, 0, 2}, std::array{1, 2, 0},
+                                                              std::array{2, 0, 1}, std::array{2, 1, 0}),
                                             ::testing::Bool()),
                          [](const auto& param)
                          {
@@ -208,7 +206,8 @@ TEST(Loan, TheLastOfFourDroppedAtOnceEndsAPublisherThatIsGone)
     {
         TestDomain domain;
         std::array<Loan<Number>, kThreads> loans;
-        auto publisher = std::make_optional(nodeIn(domain).createPublisher<Number>("t", QoS{}.maxLoans(kThreads)).value());
+        auto publisher =
+            std::make_optional(nodeIn(domain).createPublisher<Number>("t", QoS{}.maxLoans(kThreads)).value());
         for (Loan<Number>& loan : loans)
         {
             loan = publisher->loan().value();

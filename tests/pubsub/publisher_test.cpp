@@ -254,6 +254,50 @@ TEST(Publisher, RefusesTheLoanOfAnotherPublisherAndLeavesItUsable)
     EXPECT_EQ((*subscriber.take())->value, 5U);
 }
 
+// A corrupt peer gives a message back twice: the second time its chunk carries another message.
+TEST(Publisher, IgnoresTheReturnOfAnEarlierMessageOfTheSameChunk)
+{
+    OneNode one(pooled(64, 1));
+    auto subscriber = one.subscriber();
+    auto publisher = one.publisher();
+    const auto memory = SharedMemory::open(one.m_domain.root(), one.m_domain.file("pool.mgmt").filename().native(),
+                                           AccessMode::READ_WRITE)
+                            .value();
+    const PoolView view = PoolView::of("pool", {memory.base(), memory.bytes()}, {}, {}).value();
+    ASSERT_TRUE(publisher.publishCopy({1}) && subscriber.take());
+    const PairView pair = view.pairView(view.pair(0)).value();
+    const std::uint64_t first = pair.returned(0).load();
+    ASSERT_TRUE(publisher.publishCopy({2})) << "in the only chunk";
+
+    pair.returned(1) = first;
+    const auto loan = publisher.loan();
+
+    EXPECT_FALSE(loan) << "the second message is unread";
+    EXPECT_EQ((*subscriber.take())->value, 2U);
+}
+
+TEST(Publisher, IgnoresReturnsThatNameNoChunkOfItsOwn)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    auto publisher = one.publisher();
+    const auto memory =
+        SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt", AccessMode::READ_WRITE)
+            .value();
+    const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
+    const PairView pair = view.pairView(view.pair(0)).value();
+    for (std::uint64_t i = 0; i <= pair.m_returnMask; ++i)
+    {
+        pair.returned(i) = entry::kParity | entry::make(i, static_cast<std::uint32_t>(i * 65537));
+    }
+
+    for (std::uint64_t i = 0; i < 100; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+    EXPECT_EQ((*subscriber.take())->value, 90U);
+}
+
 TEST(Publisher, PublishesALoanOnce)
 {
     OneNode one;

@@ -30,7 +30,8 @@ using test::TestDomain;
 using test::usedChunks;
 
 static_assert(!std::is_copy_constructible_v<Sample<Number>> && !std::is_copy_assignable_v<Sample<Number>>);
-static_assert(std::is_nothrow_move_constructible_v<Sample<Number>> && std::is_nothrow_move_assignable_v<Sample<Number>>);
+static_assert(std::is_nothrow_move_constructible_v<Sample<Number>> &&
+              std::is_nothrow_move_assignable_v<Sample<Number>>);
 
 namespace
 {

@@ -155,7 +155,8 @@ TEST(Slice, LetsOthersJoinAfterALoanForWhichThereWasNoSpace)
     config.limits.poolSetBytes = 1U << 20;
     OneNode one(config);
     auto publisher = one.publisher<Bytes>();
-    ASSERT_EQ(publisher.loan(300'000).error(), LoanError::NoSpace) << "a class would fit, a publisher's budget does not";
+    ASSERT_EQ(publisher.loan(300'000).error(), LoanError::NoSpace)
+        << "a class would fit, a publisher's budget does not";
 
     const auto subscriber = one.m_node.createSubscriber<Bytes>("t");
     const auto other = one.m_node.createPublisher<Bytes>("t");

@@ -503,7 +503,8 @@ TEST(Subscriber, AnswersForkedInAForkedChildAndStillWorksInTheParent)
         {
             const bool answers = subscriber.take().error() == TakeError::Forked &&
                                  subscriber.takeLatest().error() == TakeError::Forked &&
-                                 subscriber.wait(kForEver).error() == TakeError::Forked && subscriber.publisherCount() == 0;
+                                 subscriber.wait(kForEver).error() == TakeError::Forked &&
+                                 subscriber.publisherCount() == 0;
             *held = Sample<Number>();
             subscriber = Subscriber<Number>();
             return answers;

@@ -73,9 +73,9 @@ class Ledger
         }
         EXPECT_EQ(head->m_sequence, sample.info().sequence);
         Line& line = m_lines[sample.info().publisherId];
-        EXPECT_GT(sample.info().sequence, line.m_last) << "out of order or twice, publisher " << sample.info().publisherId
-                                                       << ", worker " << line.m_worker << " and then "
-                                                       << head->m_publisher;
+        EXPECT_GT(sample.info().sequence, line.m_last)
+            << "out of order or twice, publisher " << sample.info().publisherId << ", worker " << line.m_worker
+            << " and then " << head->m_publisher;
         line.m_worker = head->m_publisher;
         line.m_last = sample.info().sequence;
         ++line.m_received;
@@ -263,7 +263,8 @@ bool receiveUntilStopped(const Round& round, std::uint32_t me)
     for (bool last = false;;)
     {
         const bool drain = board.m_drain;
-        auto sample = random.below(4) == 0 && !drain ? subscriber.wait(std::chrono::milliseconds{1}) : subscriber.take();
+        auto sample =
+            random.below(4) == 0 && !drain ? subscriber.wait(std::chrono::milliseconds{1}) : subscriber.take();
         if (sample)
         {
             ledger.add(*sample);
@@ -383,8 +384,8 @@ class Stress
         Children mayflies;
         for (std::uint32_t m = 0; m < kMayflies; ++m)
         {
-            mayflies.push_back(std::make_unique<ChildProcess>([&round, m](Peer&) { return comeAndGo(round, m); },
-                                                              kWatchdogSeconds));
+            mayflies.push_back(
+                std::make_unique<ChildProcess>([&round, m](Peer&) { return comeAndGo(round, m); }, kWatchdogSeconds));
         }
         m_board->m_go = true;
 
@@ -407,8 +408,10 @@ class Stress
     std::unique_ptr<ChildProcess> startWorker(const Round& round, std::uint32_t who)
     {
         return std::make_unique<ChildProcess>(
-            [&round, who](Peer&)
-            { return who < kPublishers ? publishUntilStopped(round, who) : receiveUntilStopped(round, who - kPublishers); },
+            [&round, who](Peer&) {
+                return who < kPublishers ? publishUntilStopped(round, who)
+                                         : receiveUntilStopped(round, who - kPublishers);
+            },
             kWatchdogSeconds);
     }
 

@@ -160,8 +160,8 @@ class ChildProcess
     [[nodiscard]] bool hasEnded() const
     {
         siginfo_t info{};
-        return m_pid <= 0 || (::waitid(P_PID, static_cast<id_t>(m_pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                              info.si_pid != 0);
+        return m_pid <= 0 ||
+               (::waitid(P_PID, static_cast<id_t>(m_pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0);
     }
     /// SIGSTOP, SIGCONT.
     void signal(int number) const { ::kill(m_pid, number); }
@@ -206,7 +206,9 @@ class ChildProcess
         return pipes;
     }
     explicit ChildProcess(const Pipes& pipes)
-        : m_peer(pipes.m_toParent[0], pipes.m_toChild[1]), m_childIn(pipes.m_toChild[0]), m_childOut(pipes.m_toParent[1])
+        : m_peer(pipes.m_toParent[0], pipes.m_toChild[1]),
+          m_childIn(pipes.m_toChild[0]),
+          m_childOut(pipes.m_toParent[1])
     {
     }
 

@@ -36,7 +36,8 @@ class MappedSet
         }
         m_management = std::move(*management);
         m_data = std::move(*data);
-        auto view = PoolView::of(baseName, {m_management.base(), m_management.bytes()}, {}, {m_data.base(), m_data.bytes()});
+        auto view =
+            PoolView::of(baseName, {m_management.base(), m_management.bytes()}, {}, {m_data.base(), m_data.bytes()});
         EXPECT_TRUE(view) << view.error().message();
         m_valid = view.has_value();
         m_view = m_valid ? *view : PoolView();

@@ -48,7 +48,8 @@ inline std::uint32_t unusedDomain(const std::filesystem::path& root = "/dev/shm"
 class TestDomain
 {
   public:
-    explicit TestDomain(std::filesystem::path root = "/dev/shm") : m_root(std::move(root)), m_number(unusedDomain(m_root))
+    explicit TestDomain(std::filesystem::path root = "/dev/shm")
+        : m_root(std::move(root)), m_number(unusedDomain(m_root))
     {
     }
     TestDomain(const TestDomain&) = delete;

@@ -35,8 +35,8 @@ namespace holders
 
 /// drop() of whatever publication, but only while the chunk belongs to a publisher of `topic`: the same bit is another
 /// port's on another topic.
-[[nodiscard]] bool dropOfTopic(const PoolView& view, std::uint32_t port, std::uint32_t chunk,
-                               std::uint32_t holderIndex, std::uint32_t topic) noexcept;
+[[nodiscard]] bool dropOfTopic(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
+                               std::uint32_t topic) noexcept;
 
 /// Puts chunks of class `in` that are Freeing(port) into the free list. `chunks` holds numbers of the set; its content
 /// is used up. No other chunk of that class is Freeing(port) meanwhile.

@@ -73,10 +73,7 @@ class MemPool
     }
     /// A figure: other threads may change it at any time, and a killed process may leave it off by one.
     [[nodiscard]] std::uint32_t getFreeChunks() const noexcept;
-    [[nodiscard]] std::uint32_t getUsedChunks() const noexcept
-    {
-        return m_usedChunk.load(std::memory_order_relaxed);
-    }
+    [[nodiscard]] std::uint32_t getUsedChunks() const noexcept { return m_usedChunk.load(std::memory_order_relaxed); }
 
     /// Makes `count` chunks beyond the present ones known; their memory is committed and their records are marked by
     /// the caller, who also puts their numbers into the free list. Control path, one caller at a time.

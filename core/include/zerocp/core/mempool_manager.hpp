@@ -80,10 +80,7 @@ class MemPoolManager
     /// Bytes from the manager to the management area behind it.
     [[nodiscard]] static constexpr std::uint64_t managementOffset() noexcept;
     /// Bytes from the manager to the data area in one file.
-    [[nodiscard]] std::uint64_t chunkOffset() const noexcept
-    {
-        return managementOffset() + m_layout.m_managementBytes;
-    }
+    [[nodiscard]] std::uint64_t chunkOffset() const noexcept { return managementOffset() + m_layout.m_managementBytes; }
 
     using MemPools = vector<MemPool, kMaxPools>;
     using ChunkManagerPool = vector<MemPool, 1>;

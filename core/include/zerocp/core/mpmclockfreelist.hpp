@@ -42,7 +42,7 @@ class MPMC_LockFree_List
         std::atomic<std::uint64_t>* m_head{nullptr};
         Link* m_links{nullptr};
         std::uint32_t m_capacity{0};
-        std::uint32_t m_pool{0};     ///< which list of the pool set, for the port's note
+        std::uint32_t m_pool{0};      ///< which list of the pool set, for the port's note
         PortRecord* m_ports{nullptr}; ///< all ports of the pool set
         std::uint32_t m_portCount{0};
     };

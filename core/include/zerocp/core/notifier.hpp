@@ -68,6 +68,7 @@ void stayAwake(PortRecord& port) noexcept;
 void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept;
 
 /// Sleeps until the epoch is no longer `seen`, at most `longest`.
-void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen, std::chrono::nanoseconds longest) noexcept;
+void waitForEpoch(const std::atomic<std::uint64_t>& epoch, std::uint64_t seen,
+                  std::chrono::nanoseconds longest) noexcept;
 
 } // namespace ZeroCP::notifier

@@ -38,9 +38,10 @@ struct alignas(kCacheLineBytes) PoolSetHeader
     std::uint32_t m_pairCapacity;
     std::uint64_t m_dataOffset; ///< of the data area in the data segment
 
-    alignas(kCacheLineBytes) std::uint64_t m_commitLimit; ///< bytes of chunks that may be committed (limits.pool_set_bytes)
-    std::atomic<std::uint64_t> m_incarnations; ///< of pairs, ever; under the control lock
-    std::atomic<std::uint32_t> m_portHighWater;           ///< records below have been used
+    alignas(kCacheLineBytes) std::uint64_t
+        m_commitLimit;                          ///< bytes of chunks that may be committed (limits.pool_set_bytes)
+    std::atomic<std::uint64_t> m_incarnations;  ///< of pairs, ever; under the control lock
+    std::atomic<std::uint32_t> m_portHighWater; ///< records below have been used
     std::atomic<std::uint32_t> m_pairHighWater;
     std::uint32_t m_automatic; ///< 1: grows with its topic; 0: configured
     std::uint32_t m_reserved;

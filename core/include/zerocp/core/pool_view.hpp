@@ -41,7 +41,8 @@ class PoolView
 
     /// Checks every offset and count in the management segment against the sizes of the mappings; the bytes were written
     /// by another process. `dataRw` is empty in a process that only subscribes. Corrupt, naming `name`, if anything is off.
-    [[nodiscard]] static Expected<PoolView, Error> of(std::string_view name, Range management, Range dataRw, Range dataRo);
+    [[nodiscard]] static Expected<PoolView, Error> of(std::string_view name, Range management, Range dataRw,
+                                                      Range dataRo);
 
     /// Decodes classes that were added since. False if what is found is corrupt.
     bool refresh() noexcept;

@@ -55,8 +55,7 @@ class RelativePointer
     }
 
     [[nodiscard]] T* operator->() const noexcept { return get(); }
-    [[nodiscard]] std::add_lvalue_reference_t<T> operator*() const noexcept
-        requires(!std::is_void_v<T>)
+    [[nodiscard]] std::add_lvalue_reference_t<T> operator*() const noexcept requires(!std::is_void_v<T>)
     {
         return *get();
     }

@@ -65,9 +65,8 @@ class [[nodiscard]] SharedMemory
 
     /// A sparse file of `bytes` bytes (rounded up to a page) in `root` without a name, mapped read-write, all zero.
     /// Nothing is committed yet. Errors: PermissionDenied, NoSpace, SystemError, with root and call in the sentence.
-    [[nodiscard]] static Expected<SharedMemory, Error> createUnnamed(const std::filesystem::path& root,
-                                                                     std::string_view name, std::uint64_t bytes,
-                                                                     Perms perms);
+    [[nodiscard]] static Expected<SharedMemory, Error>
+    createUnnamed(const std::filesystem::path& root, std::string_view name, std::uint64_t bytes, Perms perms);
 
     /// Attaches to a published file, mapped whole. Refused: links, other file types, owners other than the caller,
     /// root and `trust` (PermissionDenied), files below `minimumBytes` (Corrupt). A missing file is SystemError; ask

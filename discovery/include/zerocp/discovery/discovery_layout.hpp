@@ -139,15 +139,10 @@ static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destru
 
 [[nodiscard]] constexpr std::uint64_t discoveryLayoutHash() noexcept
 {
-    constexpr std::uint64_t kNumbers[] = {sizeof(DiscoveryHeader),
-                                          sizeof(ProcessRecord),
-                                          sizeof(NodeRecord),
-                                          sizeof(TopicRecord),
-                                          sizeof(EndpointRecord),
-                                          sizeof(PoolSetRecord),
-                                          offsetof(TopicRecord, m_name),
-                                          offsetof(EndpointRecord, m_id),
-                                          offsetof(DiscoveryHeader, m_poolSetBytes)};
+    constexpr std::uint64_t kNumbers[] = {
+        sizeof(DiscoveryHeader),       sizeof(ProcessRecord),          sizeof(NodeRecord),
+        sizeof(TopicRecord),           sizeof(EndpointRecord),         sizeof(PoolSetRecord),
+        offsetof(TopicRecord, m_name), offsetof(EndpointRecord, m_id), offsetof(DiscoveryHeader, m_poolSetBytes)};
     return hashNumbers(kNumbers, sizeof kNumbers / sizeof kNumbers[0]);
 }
 

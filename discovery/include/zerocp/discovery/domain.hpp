@@ -47,7 +47,7 @@ struct EndpointGrant
     std::uint64_t m_id{0};
     std::uint32_t m_limit{0}; ///< loans or held samples
     std::string m_topic;
-    std::shared_ptr<void> m_node;    ///< keeps the node's row while the endpoint exists
+    std::shared_ptr<void> m_node;       ///< keeps the node's row while the endpoint exists
     std::chrono::nanoseconds m_spin{0}; ///< before sleeping
 };
 
@@ -136,7 +136,8 @@ class Domain : public std::enable_shared_from_this<Domain>
                                                                const EndpointRequest& request);
     [[nodiscard]] Expected<std::uint32_t, Error> automaticSet(const EndpointRequest& request);
     [[nodiscard]] Expected<std::shared_ptr<PoolSet>, Error> openSet(std::uint32_t set);
-    [[nodiscard]] Expected<void, Error> checkQoS(const EndpointRequest& request, const QoS& qos, std::uint32_t topic) const;
+    [[nodiscard]] Expected<void, Error> checkQoS(const EndpointRequest& request, const QoS& qos,
+                                                 std::uint32_t topic) const;
     [[nodiscard]] QoS effectiveQoS(const EndpointRequest& request) const;
     [[nodiscard]] const Config& configOf(const EndpointRequest& request) const noexcept
     {

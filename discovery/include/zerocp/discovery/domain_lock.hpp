@@ -37,7 +37,8 @@ class [[nodiscard]] DomainLock
     [[nodiscard]] static Expected<DomainLock, Error> openForInit(const std::filesystem::path& file,
                                                                  const AccessConfig& access);
     /// A second description of the same file, without any lock; used by recovery.
-    [[nodiscard]] static Expected<DomainLock, Error> open(const std::filesystem::path& file, const AccessConfig& access);
+    [[nodiscard]] static Expected<DomainLock, Error> open(const std::filesystem::path& file,
+                                                          const AccessConfig& access);
 
     /// How long a control call of another process may take: gigabytes may be committed in it. More means that it is
     /// stopped.

@@ -52,9 +52,8 @@ class PoolSet
     /// Makes the two files and publishes them. NoSpace names what was needed and what was free; nothing stays behind.
     [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> create(const std::filesystem::path& root,
                                                                           const PoolSetPlan& plan);
-    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> attach(const std::filesystem::path& root,
-                                                                          const std::string& baseName,
-                                                                          const AccessConfig& access);
+    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error>
+    attach(const std::filesystem::path& root, const std::string& baseName, const AccessConfig& access);
     /// Unlinks both files; who has them mapped keeps them.
     static void removeFiles(const std::filesystem::path& root, const std::string& baseName);
 
@@ -121,7 +120,8 @@ class PoolSet
 
 /// Chunks that publisher `port` may own at once: its loans, the newest window that any of its queues can hold, what its
 /// subscribers may hold (and one that an eviction left to each), and its stash. Sum of architecture decision "sizing".
-[[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes) noexcept;
+[[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port,
+                                            std::uint64_t chunkBytes) noexcept;
 
 /// Smallest payload of the size classes that are added for slices.
 inline constexpr std::uint64_t kSmallestClass = 64;

@@ -9,11 +9,11 @@ namespace ZeroCP
 
 struct TypeInfo
 {
-    std::string name;               ///< as compilers agree to spell it, or as TypeName<T> says
-    std::uint64_t size{0};          ///< of one message; of one element if isSlice
-    std::uint64_t alignment{1};     ///< up to 64
+    std::string name;                 ///< as compilers agree to spell it, or as TypeName<T> says
+    std::uint64_t size{0};            ///< of one message; of one element if isSlice
+    std::uint64_t alignment{1};       ///< up to 64
     std::uint64_t descriptionHash{0}; ///< 0: the type has no description
-    bool isSlice{false};            ///< a run-time number of elements per message
+    bool isSlice{false};              ///< a run-time number of elements per message
 
     [[nodiscard]] bool operator==(const TypeInfo&) const = default;
 };

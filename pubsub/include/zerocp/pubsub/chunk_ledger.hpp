@@ -22,9 +22,12 @@ class ChunkLedger
     /// For chunk numbers below `maxChunks` and `words` holder words each.
     ChunkLedger(std::uint32_t maxChunks, std::uint32_t words)
         : m_pages(std::uint64_t{maxChunks} * (4 * sizeof(std::uint32_t) + words * sizeof(std::uint64_t)) + 64),
-          m_next(m_pages.take<std::uint32_t>(maxChunks)), m_place(m_pages.take<std::uint32_t>(maxChunks)),
-          m_flights(m_pages.take<std::uint32_t>(maxChunks)), m_touched(m_pages.take<std::uint32_t>(maxChunks)),
-          m_returned(m_pages.take<std::uint64_t>(std::uint64_t{maxChunks} * words)), m_words(words)
+          m_next(m_pages.take<std::uint32_t>(maxChunks)),
+          m_place(m_pages.take<std::uint32_t>(maxChunks)),
+          m_flights(m_pages.take<std::uint32_t>(maxChunks)),
+          m_touched(m_pages.take<std::uint32_t>(maxChunks)),
+          m_returned(m_pages.take<std::uint64_t>(std::uint64_t{maxChunks} * words)),
+          m_words(words)
     {
     }
 

@@ -54,31 +54,11 @@ class [[nodiscard]] Loan
     [[nodiscard]] explicit operator bool() const noexcept { return m_port != nullptr; }
 
     /// The message, uninitialised until it is written. A slice gives a span.
-    [[nodiscard]] Element& operator*() const noexcept
-        requires(!kIsSlice)
-    {
-        return *data();
-    }
-    [[nodiscard]] Element* operator->() const noexcept
-        requires(!kIsSlice)
-    {
-        return data();
-    }
-    [[nodiscard]] Element* get() const noexcept
-        requires(!kIsSlice)
-    {
-        return data();
-    }
-    [[nodiscard]] std::span<Element> operator*() const noexcept
-        requires kIsSlice
-    {
-        return {data(), m_count};
-    }
-    [[nodiscard]] std::span<Element> get() const noexcept
-        requires kIsSlice
-    {
-        return {data(), m_count};
-    }
+    [[nodiscard]] Element& operator*() const noexcept requires(!kIsSlice) { return *data(); }
+    [[nodiscard]] Element* operator->() const noexcept requires(!kIsSlice) { return data(); }
+    [[nodiscard]] Element* get() const noexcept requires(!kIsSlice) { return data(); }
+    [[nodiscard]] std::span<Element> operator*() const noexcept requires kIsSlice { return {data(), m_count}; }
+    [[nodiscard]] std::span<Element> get() const noexcept requires kIsSlice { return {data(), m_count}; }
 
   private:
     friend class Publisher<Message>;

@@ -110,7 +110,7 @@ class OwnerGate
         {
             return;
         }
-        static_cast<void>(notifier::barrierEverywhere()); // [sync:owner-gate]
+        static_cast<void>(notifier::barrierEverywhere());                              // [sync:owner-gate]
         for (int tries = 0; former->m_inside.load(std::memory_order_acquire); ++tries) // a few instructions long
         {
             // Yielding does not let a thread of lower priority finish on the same core; sleeping does.

@@ -47,16 +47,14 @@ class [[nodiscard]] Publisher
     ///
     /// Errors: TooManyLoans if max_loans are out; PoolExhausted if subscribers hold every chunk that this publisher may
     /// have, which with automatic pools happens only beyond max_held; Closed, Forked.
-    [[nodiscard]] Expected<Loan<Message>, LoanError> loan()
-        requires(!kIsSlice)
+    [[nodiscard]] Expected<Loan<Message>, LoanError> loan() requires(!kIsSlice)
     {
         return loanBytes(sizeof(Element), 1);
     }
 
     /// The same for `count` elements. The first loan of a larger size may commit memory (system calls) and then answers
     /// NoSpace if there is none; PayloadTooLarge beyond limits.max_message_bytes or every configured chunk.
-    [[nodiscard]] Expected<Loan<Message>, LoanError> loan(std::size_t count)
-        requires kIsSlice
+    [[nodiscard]] Expected<Loan<Message>, LoanError> loan(std::size_t count) requires kIsSlice
     {
         if (count > std::numeric_limits<std::size_t>::max() / sizeof(Element))
         {
@@ -87,13 +85,11 @@ class [[nodiscard]] Publisher
     }
 
     /// loan(), copy, publish(). For small messages and convenience. NoChunk if the loan fails.
-    Expected<std::uint64_t, PublishError> publishCopy(const Element& message)
-        requires(!kIsSlice)
+    Expected<std::uint64_t, PublishError> publishCopy(const Element& message) requires(!kIsSlice)
     {
         return publishBytes(loanBytes(sizeof message, 1), &message, sizeof message);
     }
-    Expected<std::uint64_t, PublishError> publishCopy(std::span<const Element> elements)
-        requires kIsSlice
+    Expected<std::uint64_t, PublishError> publishCopy(std::span<const Element> elements) requires kIsSlice
     {
         return publishBytes(loanBytes(elements.size_bytes(), elements.size()), elements.data(), elements.size_bytes());
     }

@@ -68,12 +68,12 @@ class PublisherPort
     {
         PairView m_pair;
         PortRecord* m_reader{nullptr};
-        std::uint64_t m_settled{0};  ///< entries below are taken or evicted, as far as known
-        std::uint64_t m_returns{0};  ///< returns acted on
-        std::uint64_t m_bit{0};      ///< the subscriber's holder bit ...
-        std::uint32_t m_word{0};     ///< ... in this word
+        std::uint64_t m_settled{0}; ///< entries below are taken or evicted, as far as known
+        std::uint64_t m_returns{0}; ///< returns acted on
+        std::uint64_t m_bit{0};     ///< the subscriber's holder bit ...
+        std::uint32_t m_word{0};    ///< ... in this word
         std::uint32_t m_holder{0};
-        std::uint32_t m_record{0};   ///< of the pair
+        std::uint32_t m_record{0}; ///< of the pair
         std::uint64_t m_incarnation{0};
     };
 
@@ -157,7 +157,7 @@ class PublisherPort
     OwnerGate m_gate;
     std::array<std::uint32_t, kMaxPools> m_ownedOf{}; ///< chunks in stash, on loan or in flight, per class
     std::array<std::uint32_t, kMaxPools> m_budgets{};
-    std::array<std::uint32_t, kMaxPools> m_stashes{}; ///< chunks to keep at hand, per class
+    std::array<std::uint32_t, kMaxPools> m_stashes{};     ///< chunks to keep at hand, per class
     boost::lockfree::queue<std::uint32_t> m_foreignDrops; ///< chunks of loans that other threads have dropped
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;

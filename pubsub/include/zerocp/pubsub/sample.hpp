@@ -55,33 +55,13 @@ class [[nodiscard]] Sample
     [[nodiscard]] explicit operator bool() const noexcept { return m_port != nullptr; }
 
     /// The message. Only of a named sample: what `*subscriber.take().value()` refers to would be released at once.
-    [[nodiscard]] const Element& operator*() const& noexcept
-        requires(!kIsSlice)
-    {
-        return *data();
-    }
-    [[nodiscard]] std::span<const Element> operator*() const& noexcept
-        requires kIsSlice
-    {
-        return {data(), m_count};
-    }
+    [[nodiscard]] const Element& operator*() const& noexcept requires(!kIsSlice) { return *data(); }
+    [[nodiscard]] std::span<const Element> operator*() const& noexcept requires kIsSlice { return {data(), m_count}; }
     void operator*() const&& = delete;
 
-    [[nodiscard]] const Element* operator->() const noexcept
-        requires(!kIsSlice)
-    {
-        return data();
-    }
-    [[nodiscard]] const Element* get() const noexcept
-        requires(!kIsSlice)
-    {
-        return data();
-    }
-    [[nodiscard]] std::span<const Element> get() const noexcept
-        requires kIsSlice
-    {
-        return {data(), m_count};
-    }
+    [[nodiscard]] const Element* operator->() const noexcept requires(!kIsSlice) { return data(); }
+    [[nodiscard]] const Element* get() const noexcept requires(!kIsSlice) { return data(); }
+    [[nodiscard]] std::span<const Element> get() const noexcept requires kIsSlice { return {data(), m_count}; }
 
     /// Of a sample that holds a message.
     [[nodiscard]] MessageInfo info() const noexcept

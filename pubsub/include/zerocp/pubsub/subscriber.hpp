@@ -80,7 +80,8 @@ class [[nodiscard]] Subscriber
 
     [[nodiscard]] static Expected<Sample<Message>, TakeError> closed() { return tl::unexpected(TakeError::Closed); }
 
-    [[nodiscard]] Expected<Sample<Message>, TakeError> sample(const Expected<SubscriberPort::HeldChunk, TakeError>& held)
+    [[nodiscard]] Expected<Sample<Message>, TakeError>
+    sample(const Expected<SubscriberPort::HeldChunk, TakeError>& held)
     {
         if (!held)
         {

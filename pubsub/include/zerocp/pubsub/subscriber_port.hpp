@@ -74,10 +74,10 @@ class SubscriberPort
     struct Connection
     {
         PairView m_pair;
-        std::uint64_t m_position{0};     ///< next sequence; 0: the publisher has not seen us yet
+        std::uint64_t m_position{0}; ///< next sequence; 0: the publisher has not seen us yet
         std::uint64_t m_announced{~0ULL};
-        std::uint64_t m_returns{0};      ///< returns written
-        std::uint64_t m_returnsSeen{0};  ///< returns that the publisher has acted on, as far as known
+        std::uint64_t m_returns{0};     ///< returns written
+        std::uint64_t m_returnsSeen{0}; ///< returns that the publisher has acted on, as far as known
         std::uint64_t m_incarnation{0};
         std::uint32_t m_publisherPort{0};
         std::uint32_t m_record{0}; ///< of the pair
@@ -85,7 +85,8 @@ class SubscriberPort
         bool m_gone{false}; ///< the publisher left or died; what it published can still be taken
     };
 
-    SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view, std::uint64_t payloadBytes);
+    SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
+                   std::uint64_t payloadBytes);
     ~SubscriberPort() = default;
 
     [[nodiscard]] std::uint64_t poll(Connection& connection) noexcept;

@@ -16,6 +16,7 @@
 #include "pubsub/pubsub_support.hpp"
 #include "support/child_process.hpp"
 #include "support/pool_audit.hpp"
+#include "zerocp/core/notifier.hpp"
 #include "zerocp/discovery/domain.hpp"
 
 namespace ZeroCP
@@ -137,6 +138,41 @@ TEST(Recovery, FreesTheMessagesOfAKilledPublisherAsTheyAreRead)
 
     EXPECT_EQ(unread, 5U);
     EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U);
+}
+
+TEST(Recovery, FreesWhatWasGivenBackToAPublisherThatWasKilledBeforeItLooked)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    ChildProcess victim(publisherWith(one, 3, 0));
+    ASSERT_EQ(victim.hear(), "ready");
+    while (subscriber.take())
+    {
+    }
+    victim.kill(SIGKILL);
+
+    static_cast<void>(recovered(one));
+
+    EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U) << "the subscriber does nothing meanwhile";
+}
+
+// It may have died between its last slot and the system call.
+TEST(Recovery, WakesTheReadersOfAPublisherThatIsGone)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    auto publisher = std::make_optional(one.publisher());
+    const auto memory =
+        SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt", AccessMode::READ_WRITE)
+            .value();
+    const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
+    PortRecord& reader = view.port(1);
+    ASSERT_EQ(reader.m_kind.load(), static_cast<std::uint32_t>(PortKind::Subscriber));
+    reader.m_sleep = static_cast<std::uint32_t>(notifier::Sleep::Asleep);
+
+    publisher.reset();
+
+    EXPECT_EQ(reader.m_sleep.load(), static_cast<std::uint32_t>(notifier::Sleep::Woken));
 }
 
 TEST(Recovery, CountsWhatAKilledPublisherEvicted)

@@ -140,5 +140,77 @@ TEST(PingPong, NoWakeUpIsLost)
     EXPECT_TRUE(answering.finish().succeeded());
 }
 
+/// The dangerous moment is short: the reader has looked at its queue and is about to sleep. So the publisher does not
+/// sleep here, and publishes at a random moment after the reader has taken the last message.
+TEST(PingPong, NoWakeUpIsLostAroundTheMomentOfFallingAsleep)
+{
+    struct Board
+    {
+        alignas(64) std::atomic<std::uint64_t> m_taken;
+    };
+    constexpr std::uint64_t kLongestPause = 1500; // steps of about a nanosecond
+    TestDomain domain;
+    SharedBoard<Board> board;
+    const std::uint64_t count = roundTrips() / 2;
+    const std::uint64_t seed = testSeed();
+    const auto watchdog = static_cast<unsigned>(60 + count / 5000);
+    ChildProcess reading(
+        [&](Peer& parent)
+        {
+            Player player("reader", domain, "unused", "moments");
+            parent.tell("ready");
+            for (std::uint64_t i = 1; i <= count; ++i)
+            {
+                const Ball ball = player.receive();
+                EXPECT_EQ(ball.m_number, i);
+                if (ball.m_number != i)
+                {
+                    return false;
+                }
+                board->m_taken.store(i, std::memory_order_release);
+            }
+            parent.tell("done");
+            parent.pause();
+            return true;
+        },
+        watchdog);
+    ASSERT_EQ(reading.hear(), "ready");
+    ChildProcess publishing(
+        [&](Peer&)
+        {
+            Player player("publisher", domain, "moments", "unused");
+            Random random(seed);
+            for (std::uint64_t i = 1; i <= count; ++i)
+            {
+                for (std::uint64_t looks = 0; board->m_taken.load(std::memory_order_acquire) != i - 1;)
+                {
+                    if (++looks % 4096 == 0)
+                    {
+                        ::sched_yield(); // the reader may need this core
+                    }
+                }
+                for (std::uint64_t pause = random.below(kLongestPause); pause > 0; --pause)
+                {
+                    std::atomic_signal_fence(std::memory_order_seq_cst);
+                }
+                if (!player.hit({i, 0}))
+                {
+                    return false;
+                }
+            }
+            return true;
+        },
+        watchdog);
+
+    EXPECT_EQ(reading.hear(), "done");
+    const Sleeps sleeps = sleepsIn(domain);
+
+    EXPECT_EQ(sleeps.m_rescues, 0U);
+    std::printf("%llu messages, %llu naps\n", static_cast<unsigned long long>(count),
+                static_cast<unsigned long long>(sleeps.m_naps));
+    EXPECT_TRUE(reading.finish().succeeded());
+    EXPECT_TRUE(publishing.wait().succeeded());
+}
+
 } // namespace
 } // namespace ZeroCP::test

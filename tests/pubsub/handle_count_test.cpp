@@ -66,7 +66,7 @@ TEST(HandleCount, TheLastHandleAfterClosingEndsThePort)
 
 TEST(HandleCount, ExactlyOneOfManyThreadsEndsThePort)
 {
-    constexpr int kRounds = 2000;
+    constexpr int kRounds = 500;
     constexpr int kThreads = 4;
     std::vector<HandleCount> counts(kRounds);
     std::vector<std::atomic<int>> ends(kRounds);

@@ -193,6 +193,14 @@ void freeOrphans(const Victim& victim, const PoolView::Class& in)
     holders::putBack(victim.m_view, in, victim.m_port, batch);
 }
 
+void freeAllOrphans(const Victim& victim)
+{
+    for (std::uint32_t c = 0; c < victim.m_view.classCount(); ++c)
+    {
+        freeOrphans(victim, victim.m_view.classAt(c));
+    }
+}
+
 /// The victim's own bit, wherever it is: stash, loans, in flight, held samples.
 void sweepOwnBit(const Victim& victim)
 {
@@ -203,10 +211,7 @@ void sweepOwnBit(const Victim& victim)
                      static_cast<void>(
                          holders::dropOfTopic(victim.m_view, victim.m_port, chunk, victim.m_holder, victim.m_topic));
                  });
-    for (std::uint32_t c = 0; c < victim.m_view.classCount(); ++c)
-    {
-        freeOrphans(victim, victim.m_view.classAt(c));
-    }
+    freeAllOrphans(victim);
 }
 
 /// One receiver of one publication of the victim: delivered, undelivered, or evicted without a verdict?
@@ -321,6 +326,9 @@ void settleReturns(const Victim& victim, const PairRecord& record, const PairVie
 void retirePublisher(const Victim& victim)
 {
     finishListOperation(victim);
+    // First of all: finishPush() takes everything that is marked as the victim's for one push. If we died in the push of a
+    // single chunk below, what the victim had marked and not pushed would pass for pushed too.
+    freeAllOrphans(victim);
     settleDeliveries(victim);
     std::vector<std::uint32_t> readers;
     forEachPair(victim.m_view,

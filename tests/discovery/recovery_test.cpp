@@ -162,9 +162,9 @@ TEST(Recovery, WakesTheReadersOfAPublisherThatIsGone)
     OneNode one;
     auto subscriber = one.subscriber();
     auto publisher = std::make_optional(one.publisher());
-    const auto memory =
-        SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt", AccessMode::READ_WRITE)
-            .value();
+    const auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                           AccessMode::READ_WRITE)
+                            .value();
     const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
     PortRecord& reader = view.port(1);
     ASSERT_EQ(reader.m_kind.load(), static_cast<std::uint32_t>(PortKind::Subscriber));

@@ -281,9 +281,9 @@ TEST(Publisher, IgnoresReturnsThatNameNoChunkOfItsOwn)
     OneNode one;
     auto subscriber = one.subscriber();
     auto publisher = one.publisher();
-    const auto memory =
-        SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt", AccessMode::READ_WRITE)
-            .value();
+    const auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                           AccessMode::READ_WRITE)
+                            .value();
     const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
     const PairView pair = view.pairView(view.pair(0)).value();
     for (std::uint64_t i = 0; i <= pair.m_returnMask; ++i)

@@ -32,6 +32,10 @@ void inParent() noexcept
 void inChild() noexcept
 {
     detail::g_generation.fetch_add(1, std::memory_order_relaxed);
+    // Above every address of a thread (47 or 56 bits), so that names of different generations never meet; they repeat
+    // after 64 generations at the earliest, in which nobody keeps a handle of the first.
+    constexpr std::uintptr_t kAboveAddresses = 1ULL << 58;
+    detail::g_salt.fetch_add(kAboveAddresses, std::memory_order_relaxed);
     if (const ChildHandler handler = g_handler.load(std::memory_order_acquire); handler != nullptr)
     {
         handler();

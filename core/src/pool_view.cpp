@@ -173,6 +173,7 @@ std::optional<PairView> PoolView::pairView(const PairRecord& record) const noexc
     view.m_returns = view.m_slots + alignUp(8ULL * shape.m_slotCount, kCacheLineBytes) / 8;
     view.m_slotMask = shape.m_slotCount - 1;
     view.m_returnMask = shape.m_returnCount - 1;
+    view.m_returnBits = static_cast<std::uint32_t>(std::countr_zero(shape.m_returnCount));
     view.m_depth = shape.m_depth;
     return view;
 }

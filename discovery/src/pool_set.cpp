@@ -400,8 +400,7 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_classes.store(0, std::memory_order_relaxed);
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
-    for (auto* figure :
-         {&port.m_naps, &port.m_rescues, &port.m_loaned, &port.m_stashed, &port.m_missed, &port.m_messages})
+    for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_missed})
     {
         figure->store(0, std::memory_order_relaxed);
     }

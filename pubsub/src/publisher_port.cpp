@@ -18,6 +18,8 @@ using holder::kBits;
 using holder::word;
 using holder::wordOf;
 
+constexpr std::uint64_t kNeverAnEpoch = ~0ULL;
+
 } // namespace
 
 Expected<PublisherPort*, Error> PublisherPort::create(std::shared_ptr<Domain> domain, EndpointGrant grant)
@@ -36,6 +38,9 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
       m_record(&view.port(grant.m_holder.m_port)),
       m_epochWord(&view.header().m_epoch),
       m_me(grant.m_holder),
+      m_ownBit(bitOf(grant.m_holder.m_holder)),
+      m_ownWord(wordOf(grant.m_holder.m_holder)),
+      m_loanTag(publicationTag(grant.m_holder.m_port, 0)),
       m_sequence(std::max<std::uint64_t>(1, m_record->m_sequence.load(std::memory_order_acquire))),
       m_firstSequence(m_sequence),
       m_generation(fork_guard::generation()),
@@ -55,6 +60,18 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
     leave();
 }
 
+[[gnu::noinline]] void PublisherPort::checkEpoch() noexcept
+{
+    if (m_needsFence)
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:busy]
+    }
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch)
+    {
+        onEpoch();
+    }
+}
+
 void PublisherPort::onEpoch() noexcept
 {
     const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
@@ -65,6 +82,7 @@ void PublisherPort::onEpoch() noexcept
     rebuildMasks();
     updateBudgets();
     m_epoch = epoch;
+    m_fastEpoch = m_needsFence ? kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
 }
 
@@ -85,15 +103,15 @@ void PublisherPort::dropGoneSubscribers() noexcept
         m_connections[i] = m_connections.back();
         m_connections.pop_back();
         // What only we may have added, only we can take away without a fence: bits that were set after the sweep.
-        for (std::uint32_t f = m_ledger.flying(); f-- > 0;)
-        {
-            const std::uint32_t chunk = m_ledger.flight(f);
-            returned(chunk, gone, m_view.record(chunk).m_publication.load(std::memory_order_relaxed));
-            if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+        m_ledger.forEachFlight(
+            [this, &gone](std::uint32_t chunk)
             {
-                keep(chunk);
-            }
-        }
+                returned(chunk, gone, m_view.record(chunk).m_publication.load(std::memory_order_relaxed));
+                if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+                {
+                    keep(chunk);
+                }
+            });
     }
 }
 
@@ -127,10 +145,11 @@ void PublisherPort::findNewSubscribers() noexcept
         Connection connection;
         connection.m_pair = *pair;
         connection.m_reader = &port;
-        connection.m_settled = m_sequence;
+        connection.m_roomUntil = m_sequence + pair->m_depth;
         connection.m_holder = holderIndex;
         connection.m_bit = bitOf(holderIndex);
         connection.m_word = wordOf(holderIndex);
+        connection.m_lastReader = connection.m_bit | m_ownBit;
         connection.m_record = i;
         connection.m_incarnation = incarnation;
         // The record may have been rewritten under us; then its incarnation moved first, and the epoch moves again.
@@ -201,6 +220,48 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
     return best;
 }
 
+/// Everything that a loan seldom needs. Afterwards m_lastClass has a chunk for `bytes` bytes in the stash.
+[[gnu::noinline]] Expected<void, LoanError> PublisherPort::prepareLoan(std::uint64_t bytes)
+{
+    if (m_loans.out() >= m_loanLimit)
+    {
+        drainForeignDrops();
+        if (m_loans.out() >= m_loanLimit)
+        {
+            return tl::unexpected(LoanError::TooManyLoans);
+        }
+    }
+    if (bytes != m_lastBytes)
+    {
+        const auto found = chooseClass(bytes);
+        if (!found)
+        {
+            return tl::unexpected(found.error());
+        }
+        const PoolView::Class& in = m_view.classAt(*found);
+        m_lastClass = *found;
+        m_lastBytes = bytes;
+        m_lastFirst = in.m_firstChunk;
+        m_lastStride = in.m_stride;
+        m_lastBase = reinterpret_cast<std::byte*>(m_view.writable(in, in.m_firstChunk));
+    }
+    if (m_ledger.stashed(m_lastClass) == 0 && !refill(m_lastClass))
+    {
+        return tl::unexpected(LoanError::PoolExhausted);
+    }
+    return {};
+}
+
+Expected<std::uint32_t, LoanError> PublisherPort::chooseClass(std::uint64_t bytes)
+{
+    const std::uint32_t pool = m_view.fittingClass(bytes);
+    if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes)))
+    {
+        return classFor(bytes);
+    }
+    return pool;
+}
+
 bool PublisherPort::refill(std::uint32_t pool) noexcept
 {
     drainForeignDrops();
@@ -235,7 +296,6 @@ bool PublisherPort::refill(std::uint32_t pool) noexcept
             scan();
         }
     }
-    m_record->m_stashed.store(m_ledger.stashed(pool), std::memory_order_relaxed);
     return m_ledger.stashed(pool) != 0;
 }
 
@@ -251,15 +311,7 @@ void PublisherPort::keep(std::uint32_t chunk) noexcept
         target.store(word(generation, x == 0 ? ChunkState::InUse : ChunkState::Free, ownBit(x)),
                      std::memory_order_release);
     }
-    m_ledger.endFlight(chunk);
-    toStash(chunk);
-}
-
-void PublisherPort::toStash(std::uint32_t chunk) noexcept
-{
-    const PoolView::Class* in = m_view.classOf(chunk);
-    ZCP_EXPECTS(in != nullptr, "a chunk of ours belongs to a class");
-    backToStash(in->m_list.m_pool, chunk);
+    m_ledger.landed(chunk);
 }
 
 /// `from` has no further right to publication `tag` of `chunk`: returned, evicted or gone. The bit is checked, so a hint
@@ -284,6 +336,34 @@ void PublisherPort::returned(std::uint32_t chunk, const Connection& from, std::u
     }
 }
 
+/// One return. Once everybody has given the chunk back it is ours alone; until then the bits are gathered.
+inline void PublisherPort::takeBack(const Connection& from, std::uint64_t value) noexcept
+{
+    const std::uint32_t chunk = entry::chunkOf(value);
+    if (chunk >= m_view.maxChunks() || !m_ledger.isFlying(chunk))
+    {
+        return; // stale hint
+    }
+    ChunkManager& record = m_view.record(chunk);
+    std::atomic<std::uint64_t>& target = record.word(from.m_word);
+    if (record.m_publication.load(std::memory_order_relaxed) != tagOf(entry::sequenceOf(value)))
+    {
+        return;
+    }
+    const std::uint64_t bits = target.load(std::memory_order_acquire);
+    if (m_usedWords == 1 && (bits & kBits) == from.m_lastReader) [[likely]]
+    {
+        // keep() for a single word and the last reader: no bit was gathered before. [sync:holder-word]
+        target.store(bits - from.m_bit + holder::kGenerationStep, std::memory_order_release);
+        m_ledger.landed(chunk);
+        return;
+    }
+    if ((bits & from.m_bit) != 0)
+    {
+        m_ledger.gather(chunk, from.m_word, from.m_bit);
+    }
+}
+
 /// Empties the return rings: gathers the bits given back per chunk; then one store (everybody has) or one AND per word;
 /// then the ring heads. A crash before the heads: recovery applies the returns again, and finds the bits gone.
 void PublisherPort::collect() noexcept
@@ -292,25 +372,19 @@ void PublisherPort::collect() noexcept
     for (Connection& connection : m_connections)
     {
         const PairView& pair = connection.m_pair;
-        for (;; ++connection.m_returns)
+        std::uint64_t count = connection.m_returns;
+        for (;; ++count)
         {
             // [sync:return] Acquire: the subscriber is done reading. Partner: SubscriberPort::release().
-            const std::uint64_t value = pair.returned(connection.m_returns).load(std::memory_order_acquire);
-            if (!pair.isReturn(value, connection.m_returns))
+            const std::uint64_t value = pair.returned(count).load(std::memory_order_acquire);
+            if (!pair.isReturn(value, count))
             {
                 break;
             }
-            any = true;
-            const std::uint32_t chunk = entry::chunkOf(value);
-            const bool known = chunk < m_view.maxChunks() && m_ledger.isFlying(chunk);
-            if (known &&
-                m_view.record(chunk).m_publication.load(std::memory_order_relaxed) ==
-                    publicationTag(m_me.m_port, entry::sequenceOf(value)) &&
-                (m_view.word(chunk, connection.m_word).load(std::memory_order_acquire) & connection.m_bit) != 0)
-            {
-                m_ledger.gather(chunk, connection.m_word, connection.m_bit);
-            }
+            takeBack(connection, value);
         }
+        any |= count != connection.m_returns;
+        connection.m_returns = count;
     }
     if (!any)
     {
@@ -330,6 +404,10 @@ void PublisherPort::applyReturns() noexcept
     for (std::uint32_t i = 0; i < m_ledger.touchedCount(); ++i)
     {
         const std::uint32_t chunk = m_ledger.touched(i);
+        if (!m_ledger.isFlying(chunk))
+        {
+            continue; // the rest came back after it was touched
+        }
         bool all = true;
         for (std::uint32_t x = 0; x < m_usedWords; ++x)
         {
@@ -356,13 +434,26 @@ void PublisherPort::applyReturns() noexcept
 /// Bits that were cleared without a hint: full rings, dead subscribers, samples dropped on other threads.
 void PublisherPort::scan() noexcept
 {
-    for (std::uint32_t f = m_ledger.flying(); f-- > 0;)
-    {
-        const std::uint32_t chunk = m_ledger.flight(f);
-        if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+    m_ledger.forEachFlight(
+        [this](std::uint32_t chunk)
         {
-            keep(chunk);
-        }
+            if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+            {
+                keep(chunk);
+            }
+        });
+}
+
+/// After all slots are set, so that nobody waits for another's system call.
+[[gnu::noinline]] void PublisherPort::wakeReceivers() noexcept
+{
+    if (m_needsFence)
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:sleep]
+    }
+    for (const Connection& connection : m_connections)
+    {
+        notifier::wakeIfAsleep(*connection.m_reader);
     }
 }
 
@@ -393,7 +484,6 @@ void PublisherPort::giveBack(std::uint32_t pool, std::uint32_t count) noexcept
         m_ownedOf[pool] -= now;
         count -= now;
     }
-    m_record->m_stashed.store(m_ledger.stashed(pool), std::memory_order_relaxed);
 }
 
 /// KEEP_LAST: the oldest entry goes. Mark, fence, read the position once (Dekker with announce()), one verdict.
@@ -403,8 +493,8 @@ void PublisherPort::giveBack(std::uint32_t pool, std::uint32_t count) noexcept
     const std::uint64_t oldest = sequence - pair.m_depth;
     const std::uint64_t floor = pair.m_head->m_floor.load(std::memory_order_relaxed); // ours
     std::uint64_t at = pair.m_head->m_position.load(std::memory_order_acquire);
-    connection.m_settled = std::max(floor, at);
-    if (connection.m_settled > oldest)
+    connection.m_roomUntil = std::max(floor, at) + pair.m_depth;
+    if (connection.m_roomUntil > sequence)
     {
         return; // taken long ago: no fence, one line read per depth messages
     }
@@ -425,7 +515,7 @@ void PublisherPort::giveBack(std::uint32_t pool, std::uint32_t count) noexcept
     // [sync:floor] Release: the verdict comes before. Killed before this line: the subscriber waits at `oldest`, and
     // recovery gives the verdict. Partner: SubscriberPort::skipLost().
     pair.m_head->m_floor.store(oldest + 1, std::memory_order_release);
-    connection.m_settled = std::max(at, oldest + 1);
+    connection.m_roomUntil = std::max(at, oldest + 1) + pair.m_depth;
 }
 
 void PublisherPort::drainForeignDrops() noexcept
@@ -435,9 +525,8 @@ void PublisherPort::drainForeignDrops() noexcept
     std::uint32_t chunk = 0;
     while (m_foreignDrops.pop(chunk))
     {
-        toStash(chunk);
+        backToStash(chunk);
     }
-    m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
 }
 
 void PublisherPort::dropLoan(const LoanedChunk& loan) noexcept
@@ -448,9 +537,8 @@ void PublisherPort::dropLoan(const LoanedChunk& loan) noexcept
     }
     if (const OwnerGate::Pass pass = m_gate.enter(); pass != nullptr)
     {
-        backToStash(loan.m_class, loan.m_chunk);
+        backToStash(loan.m_chunk);
         m_loans.remove();
-        m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
         m_gate.leave(pass);
         return;
     }
@@ -482,7 +570,7 @@ void PublisherPort::finish() noexcept
     std::uint32_t chunk = 0;
     while (m_foreignDrops.pop(chunk))
     {
-        toStash(chunk);
+        backToStash(chunk);
     }
     {
         const Busy busy(*this);
@@ -499,11 +587,10 @@ void PublisherPort::finish() noexcept
 
 std::size_t PublisherPort::subscriberCount()
 {
-    if (isForked())
+    if (!m_gate.adopt())
     {
-        return 0;
+        return 0; // a forked child's
     }
-    m_gate.adopt();
     m_domain->recoverDeadSoon(); // those who died do not count
     const Busy busy(*this);
     return m_connections.size();

@@ -13,6 +13,8 @@ using Clock = std::chrono::steady_clock;
 /// Spinning threads look at their slot this often before they ask for the time.
 constexpr int kPollsPerClock = 32;
 
+constexpr std::uint64_t kNeverAnEpoch = ~0ULL;
+
 void relax() noexcept
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -58,12 +60,26 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
     onEpoch();
 }
 
+[[gnu::noinline]] void SubscriberPort::checkEpoch()
+{
+    if (m_needsFence)
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:late-return]
+    }
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch)
+    {
+        onEpoch();
+    }
+}
+
 void SubscriberPort::onEpoch()
 {
     const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
     noticeGonePublishers();
     findNewPublishers();
+    m_connectionCount = static_cast<std::uint32_t>(m_connections.size());
     m_epoch = epoch;
+    m_fastEpoch = m_needsFence ? kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
 }
 
@@ -82,6 +98,7 @@ void SubscriberPort::noticeGonePublishers()
             continue;
         }
         connection.m_gone = true;
+        connection.m_reachable = 0;
         ++m_goneCount;
         // A return that we wrote to a publisher that was going may have been seen by nobody: act on it ourselves. If
         // somebody has, the bit is gone or belongs to another publication.
@@ -133,6 +150,7 @@ void SubscriberPort::findNewPublishers()
         connection.m_record = i;
         connection.m_used = true;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
+        connection.m_reachable = connection.m_gone ? 0 : incarnation;
         m_goneCount += connection.m_gone ? 1U : 0U;
     }
 }
@@ -162,7 +180,7 @@ void SubscriberPort::forgetDrained() noexcept
     {
         if (connection.m_used && isDrained(connection))
         {
-            connection.m_used = false;
+            connection.m_used = false; // gone, so no longer reachable either
             --m_goneCount;
             // [sync:gone] Release: we read and write nothing in the block any more. Partner: PoolSet::takePairRecord().
             m_view.pair(connection.m_record).m_state.fetch_or(PairRecord::SubscriberGone, std::memory_order_acq_rel);
@@ -170,23 +188,16 @@ void SubscriberPort::forgetDrained() noexcept
     }
 }
 
-/// Says which entry we look at before we look. Dekker with PublisherPort::makeRoom().
-bool SubscriberPort::announce(Connection& connection) noexcept
+/// Whether the publisher has seen us; then our position is the first entry that is meant for us.
+[[gnu::noinline]] bool SubscriberPort::join(Connection& connection) noexcept
 {
-    PairHead& head = *connection.m_pair.m_head;
-    if (connection.m_position == 0)
+    // [sync:join] Acquire: the floor was set before. Partner: PublisherPort::findNewSubscribers().
+    const std::uint64_t first = connection.m_pair.m_head->m_join.load(std::memory_order_acquire);
+    if (first == PairHead::kWantsToJoin || first == 0)
     {
-        // [sync:join] Acquire: the floor was set before. Partner: PublisherPort::findNewSubscribers().
-        const std::uint64_t join = head.m_join.load(std::memory_order_acquire);
-        if (join == PairHead::kWantsToJoin || join == 0)
-        {
-            return false;
-        }
-        connection.m_position = join;
+        return false;
     }
-    // [sync:position] seq_cst exchange: the position first, then the slot. Partner: the fence in makeRoom().
-    head.m_position.exchange(connection.m_position, std::memory_order_seq_cst);
-    connection.m_announced = connection.m_position;
+    connection.m_position = first;
     return true;
 }
 
@@ -220,6 +231,15 @@ bool SubscriberPort::announce(Connection& connection) noexcept
     return true;
 }
 
+/// Looks how far the publisher has come with our returns.
+[[gnu::noinline]] bool SubscriberPort::hasRoom(Connection& connection) noexcept
+{
+    // [sync:ring-head] Acquire: the publisher has read those entries. Partner: PublisherPort::collect().
+    const std::uint64_t seen = connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire);
+    connection.m_returnsEnd = seen + connection.m_pair.m_returnMask + 1;
+    return connection.m_returns < connection.m_returnsEnd;
+}
+
 /// Takes our bit away ourselves: the ring is full or the publisher is gone. The last holder frees the chunk.
 [[gnu::noinline]] void SubscriberPort::dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept
 {
@@ -232,7 +252,21 @@ bool SubscriberPort::announce(Connection& connection) noexcept
                          publicationTag(publisherPort, entry::sequenceOf(value)));
 }
 
-/// The same on a thread that may not use the port: clears the bit without the port's ring or notes.
+/// On a thread that is not the port's owner.
+[[gnu::noinline]] void SubscriberPort::releaseElsewhere(const HeldChunk& held) noexcept
+{
+    if (isForked())
+    {
+        return; // the parent's
+    }
+    dropOwnBitForeign(held);
+    if (m_samples.removeForeign())
+    {
+        finish();
+    }
+}
+
+/// dropOwnBit() on a thread that may not use the port: clears the bit without the port's ring or notes.
 void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
 {
     std::uint32_t chunk = entry::chunkOf(held.m_entry);
@@ -248,10 +282,46 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
     }
 }
 
-void SubscriberPort::refreshClasses()
+/// Makes the class of `chunk` the hot one. False: no chunk of that number exists that could carry our messages.
+[[gnu::noinline]] bool SubscriberPort::lookUp(std::uint32_t chunk)
 {
-    const std::lock_guard guard(m_listMutex);
-    static_cast<void>(m_view.refresh()); // classes before the one that does not fit are decoded all the same
+    const PoolView::Class* in = m_view.classOf(chunk);
+    if (in == nullptr)
+    {
+        const std::lock_guard guard(m_listMutex);
+        static_cast<void>(m_view.refresh()); // classes before one that does not fit are decoded all the same
+        in = m_view.classOf(chunk);
+    }
+    if (in == nullptr || in->m_chunkSize < m_payloadBytes)
+    {
+        return false;
+    }
+    const std::uint32_t known = std::min(in->m_pool->getTotalChunks(), in->m_endChunk - in->m_firstChunk);
+    m_hot = {in->m_firstChunk, known, in->m_stride,
+             reinterpret_cast<const std::byte*>(m_view.readable(*in, in->m_firstChunk))};
+    return chunk - in->m_firstChunk < known;
+}
+
+/// The publisher whose turn it is has nothing: the others, once each.
+[[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeOther()
+{
+    for (std::uint32_t i = 1; i < m_connectionCount; ++i)
+    {
+        m_next = m_next + 1 < m_connectionCount ? m_next + 1 : 0;
+        const std::uint32_t index = m_next;
+        Connection& connection = m_connections[index];
+        std::uint64_t value = 0;
+        if (connection.m_used && poll(connection, value))
+        {
+            m_next = index + 1 < m_connectionCount ? index + 1 : 0;
+            return accept(index, value);
+        }
+    }
+    if (m_goneCount != 0)
+    {
+        forgetDrained();
+    }
+    return tl::unexpected(TakeError::NoData);
 }
 
 bool SubscriberPort::mayHoldMore() noexcept
@@ -343,11 +413,10 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono:
 
 std::size_t SubscriberPort::publisherCount()
 {
-    if (isForked())
+    if (!m_gate.adopt())
     {
-        return 0;
+        return 0; // a forked child's
     }
-    m_gate.adopt();
     if (m_epochWord->load(std::memory_order_acquire) != m_epoch)
     {
         onEpoch();

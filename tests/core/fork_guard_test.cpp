@@ -41,6 +41,15 @@ TEST(ForkGuard, TheGenerationMovesInTheChildAndNotInTheParent)
     EXPECT_EQ(fork_guard::generation(), before);
 }
 
+TEST(ForkGuard, AThreadAndItsCopyInTheChildHaveDifferentNames)
+{
+    fork_guard::watch(noteChild);
+    const std::uintptr_t name = fork_guard::threadName();
+
+    EXPECT_EQ(statusOfChild([name] { return fork_guard::threadName() != name; }), 0);
+    EXPECT_EQ(fork_guard::threadName(), name);
+}
+
 TEST(ForkGuard, TheHandlerRunsInTheChildOnly)
 {
     fork_guard::watch(noteChild);

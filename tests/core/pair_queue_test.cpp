@@ -52,6 +52,7 @@ class ReturnRing : public ::testing::Test
     {
         m_view.m_returns = m_returns.data();
         m_view.m_returnMask = m_returns.size() - 1;
+        m_view.m_returnBits = static_cast<std::uint32_t>(std::countr_zero(m_returns.size()));
     }
 
     std::array<PairView::Word, 4> m_returns{};

@@ -12,7 +12,7 @@ TEST(PortRecord, WordsOfDifferentWritersLieOnDifferentLines)
     const auto line = [](std::size_t offset) { return offset / kCacheLineBytes; };
 
     EXPECT_NE(line(offsetof(PortRecord, m_sequence)), line(offsetof(PortRecord, m_done)));
-    EXPECT_NE(line(offsetof(PortRecord, m_sleep)), line(offsetof(PortRecord, m_loaned)));
+    EXPECT_NE(line(offsetof(PortRecord, m_sleep)), line(offsetof(PortRecord, m_missed)));
     EXPECT_NE(line(offsetof(PortRecord, m_sleep)), line(offsetof(PortRecord, m_busy)));
 }
 

@@ -20,7 +20,7 @@ TEST(OwnerGate, LetsNobodyInBeforeItIsAdopted)
 TEST(OwnerGate, LetsTheOwnerInAgainAndAgain)
 {
     OwnerGate gate;
-    gate.adopt();
+    static_cast<void>(gate.adopt());
     for (int i = 0; i < 3; ++i)
     {
         const OwnerGate::Pass pass = gate.enter();
@@ -32,7 +32,7 @@ TEST(OwnerGate, LetsTheOwnerInAgainAndAgain)
 TEST(OwnerGate, LetsNobodyElseIn)
 {
     OwnerGate gate;
-    gate.adopt();
+    static_cast<void>(gate.adopt());
     bool inside = true;
 
     std::thread([&] { inside = gate.enter() != nullptr; }).join();
@@ -43,8 +43,8 @@ TEST(OwnerGate, LetsNobodyElseIn)
 TEST(OwnerGate, LetsTheFormerOwnerInNoMore)
 {
     OwnerGate gate;
-    gate.adopt();
-    std::thread([&] { gate.adopt(); }).join();
+    static_cast<void>(gate.adopt());
+    std::thread([&] { static_cast<void>(gate.adopt()); }).join();
 
     EXPECT_EQ(gate.enter(), nullptr);
 }
@@ -52,9 +52,9 @@ TEST(OwnerGate, LetsTheFormerOwnerInNoMore)
 TEST(OwnerGate, BelongsAgainToAThreadThatAdoptsItAgain)
 {
     OwnerGate gate;
-    gate.adopt();
-    std::thread([&] { gate.adopt(); }).join();
-    gate.adopt();
+    static_cast<void>(gate.adopt());
+    std::thread([&] { static_cast<void>(gate.adopt()); }).join();
+    static_cast<void>(gate.adopt());
 
     const OwnerGate::Pass pass = gate.enter();
 
@@ -65,9 +65,9 @@ TEST(OwnerGate, BelongsAgainToAThreadThatAdoptsItAgain)
 TEST(OwnerGate, LetsNobodyInAfterItWasClosed)
 {
     OwnerGate gate;
-    gate.adopt();
+    static_cast<void>(gate.adopt());
     gate.close();
-    gate.adopt();
+    static_cast<void>(gate.adopt());
 
     EXPECT_EQ(gate.enter(), nullptr);
 }
@@ -75,7 +75,7 @@ TEST(OwnerGate, LetsNobodyInAfterItWasClosed)
 TEST(OwnerGate, ANewOwnerWaitsUntilTheFormerOneIsOut)
 {
     OwnerGate gate;
-    gate.adopt();
+    static_cast<void>(gate.adopt());
     std::atomic<bool> out{false};
     std::atomic<bool> asked{false};
     bool wasOut = false;
@@ -84,7 +84,7 @@ TEST(OwnerGate, ANewOwnerWaitsUntilTheFormerOneIsOut)
         [&]
         {
             asked = true;
-            gate.adopt();
+            static_cast<void>(gate.adopt());
             wasOut = out;
         });
     while (!asked)
@@ -116,7 +116,7 @@ TEST(OwnerGate, NeverLetsTwoThreadsInAtOnce)
             // Only the thread whose turn it is uses the port; both drop handles all the time.
             if (turn.load() == me)
             {
-                gate.adopt();
+                static_cast<void>(gate.adopt());
                 ++plain;
                 turn = i % 16 == 0 ? 1 - me : me;
             }

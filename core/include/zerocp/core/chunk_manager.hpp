@@ -37,6 +37,7 @@ namespace holder
 
 inline constexpr std::uint32_t kBitsPerWord = 46;
 inline constexpr std::uint64_t kBits = (1ULL << kBitsPerWord) - 1;
+inline constexpr std::uint64_t kGenerationStep = 1ULL << 48; ///< added to a word, it wraps within its 16 bits
 
 [[nodiscard]] constexpr std::uint64_t word(std::uint64_t generation, ChunkState state, std::uint64_t bits) noexcept
 {

@@ -134,20 +134,18 @@ struct PairView
     Word* m_returns{nullptr};
     std::uint64_t m_slotMask{0};
     std::uint64_t m_returnMask{0};
+    std::uint32_t m_returnBits{0}; ///< m_returnMask + 1 is 2 to this power
     std::uint32_t m_depth{0};
 
     [[nodiscard]] Word& slot(std::uint64_t sequence) const noexcept { return m_slots[sequence & m_slotMask]; }
     [[nodiscard]] Word& returned(std::uint64_t count) const noexcept { return m_returns[count & m_returnMask]; }
 
     /// Parity of the lap that return number `count` belongs to; a fresh ring of zeros is lap "before the first".
-    [[nodiscard]] std::uint64_t parityOf(std::uint64_t count) const noexcept
-    {
-        return (count & (m_returnMask + 1)) == 0 ? entry::kParity : 0;
-    }
+    [[nodiscard]] std::uint64_t parityOf(std::uint64_t count) const noexcept { return (~count >> m_returnBits) << 63; }
     /// Whether `value`, read from returned(count), was written as return number `count`.
     [[nodiscard]] bool isReturn(std::uint64_t value, std::uint64_t count) const noexcept
     {
-        return (value & entry::kParity) == parityOf(count) && value != 0;
+        return ((value ^ parityOf(count)) & entry::kParity) == 0;
     }
 };
 

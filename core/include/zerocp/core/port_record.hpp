@@ -6,7 +6,7 @@
 ///   line 1   m_note m_done m_operations | m_batchCount
 ///   line 2   m_batch[16]
 ///   line 3   m_sleep m_classes | m_naps m_rescues   (subscribers: the futex word of notifier.hpp)
-///   line 4   m_loaned m_stashed m_missed m_messages  (figures for inspect(); nobody decides by them)
+///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
 #pragma once
 
 #include <array>
@@ -77,16 +77,13 @@ struct alignas(kCacheLineBytes) PortRecord
     std::atomic<std::uint64_t> m_naps;    ///< writer: the port; times it slept
     std::atomic<std::uint64_t> m_rescues; ///< writer: the port; times it found data without having been woken
 
-    // Figures. Writer: the port, relaxed; readers may see any mixture of old and new.
-    alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_loaned;
-    std::atomic<std::uint64_t> m_stashed;
-    std::atomic<std::uint64_t> m_missed;
-    std::atomic<std::uint64_t> m_messages; ///< published or taken
+    // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
+    alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;
 };
 
 static_assert(sizeof(PortRecord) == 5 * kCacheLineBytes);
 static_assert(offsetof(PortRecord, m_note) == 64 && offsetof(PortRecord, m_batch) == 128);
-static_assert(offsetof(PortRecord, m_sleep) == 192 && offsetof(PortRecord, m_loaned) == 256);
+static_assert(offsetof(PortRecord, m_sleep) == 192 && offsetof(PortRecord, m_missed) == 256);
 static_assert(std::is_standard_layout_v<PortRecord>, "shared between processes");
 static_assert(std::is_trivially_destructible_v<PortRecord>, "nobody runs its destructor");
 

@@ -1,7 +1,8 @@
 /// A publisher's private books: which chunks it has at hand and which are on their way. Ordinary memory; one thread.
 ///
 ///   stash    one chain per size class, last in first out: the chunk used last is the one whose lines are cached
-///   flights  a dense list, so that it can be walked, and each chunk's place in it
+///   flights  a list that can be walked. A chunk that has landed stays in it until the next walk, since most fly again
+///            soon; so a flight is begun and ended with one store.
 ///
 /// Indexed by chunk number, in zeroed memory that the kernel provides page by page: nothing is allocated later.
 #pragma once
@@ -21,62 +22,93 @@ class ChunkLedger
   public:
     /// For chunk numbers below `maxChunks` and `words` holder words each.
     ChunkLedger(std::uint32_t maxChunks, std::uint32_t words)
-        : m_pages(std::uint64_t{maxChunks} * (4 * sizeof(std::uint32_t) + words * sizeof(std::uint64_t)) + 64),
-          m_next(m_pages.take<std::uint32_t>(maxChunks)),
-          m_place(m_pages.take<std::uint32_t>(maxChunks)),
+        : m_pages(std::uint64_t{maxChunks} * (sizeof(Entry) + sizeof(std::uint32_t) +
+                                              words * (sizeof(std::uint32_t) + sizeof(std::uint64_t))) +
+                  64),
+          m_entries(m_pages.take<Entry>(maxChunks)),
           m_flights(m_pages.take<std::uint32_t>(maxChunks)),
-          m_touched(m_pages.take<std::uint32_t>(maxChunks)),
+          m_touched(m_pages.take<std::uint32_t>(std::uint64_t{maxChunks} * words)),
           m_returned(m_pages.take<std::uint64_t>(std::uint64_t{maxChunks} * words)),
           m_words(words)
     {
     }
 
+    /// A chunk of class `pool` that was popped.
     void stash(std::uint32_t pool, std::uint32_t chunk) noexcept
     {
-        m_next[chunk] = m_first[pool];
-        m_first[pool] = chunk + 1; // 0 ends a chain
-        ++m_stashed[pool];
+        m_entries[chunk].m_class = static_cast<std::uint16_t>(pool);
+        stash(chunk);
     }
-    [[nodiscard]] std::uint32_t stashed(std::uint32_t pool) const noexcept { return m_stashed[pool]; }
+    /// One that has been stashed before.
+    void stash(std::uint32_t chunk) noexcept
+    {
+        Entry& entry = m_entries[chunk];
+        Chain& chain = m_stashes[entry.m_class];
+        entry.m_next = chain.m_first;
+        chain.m_first = chunk + 1; // 0 ends a chain
+        ++chain.m_length;
+    }
+    [[nodiscard]] std::uint32_t stashed(std::uint32_t pool) const noexcept { return m_stashes[pool].m_length; }
     /// stashed(pool) is not 0.
     [[nodiscard]] std::uint32_t unstash(std::uint32_t pool) noexcept
     {
-        const std::uint32_t chunk = m_first[pool] - 1;
-        m_first[pool] = m_next[chunk];
-        --m_stashed[pool];
+        Chain& chain = m_stashes[pool];
+        const std::uint32_t chunk = chain.m_first - 1;
+        chain.m_first = m_entries[chunk].m_next;
+        --chain.m_length;
         return chunk;
     }
 
     void startFlight(std::uint32_t chunk) noexcept
     {
-        m_flights[m_flying] = chunk;
-        m_place[chunk] = ++m_flying; // place + 1; 0 means "not flying"
+        Entry& entry = m_entries[chunk];
+        if (entry.m_flight == Flight::Unlisted) [[unlikely]]
+        {
+            m_flights[m_listed++] = chunk;
+        }
+        entry.m_flight = Flight::Flying;
     }
-    [[nodiscard]] bool isFlying(std::uint32_t chunk) const noexcept { return m_place[chunk] != 0; }
-    void endFlight(std::uint32_t chunk) noexcept
+    [[nodiscard]] bool isFlying(std::uint32_t chunk) const noexcept
     {
-        const std::uint32_t place = m_place[chunk] - 1;
-        const std::uint32_t last = m_flights[--m_flying];
-        m_flights[place] = last;
-        m_place[last] = place + 1;
-        m_place[chunk] = 0;
+        return m_entries[chunk].m_flight == Flight::Flying;
     }
-    [[nodiscard]] std::uint32_t flying() const noexcept { return m_flying; }
-    [[nodiscard]] std::uint32_t flight(std::uint32_t index) const noexcept { return m_flights[index]; }
+    /// Everybody has given it back: from its flight into the stash.
+    void landed(std::uint32_t chunk) noexcept
+    {
+        m_entries[chunk].m_flight = Flight::Landed;
+        stash(chunk);
+    }
+    /// Calls `action(chunk)` for all that fly; it may call landed() for its chunk.
+    template <typename Action>
+    void forEachFlight(Action&& action)
+    {
+        std::uint32_t kept = 0;
+        for (std::uint32_t i = 0; i < m_listed; ++i)
+        {
+            const std::uint32_t chunk = m_flights[i];
+            if (isFlying(chunk))
+            {
+                action(chunk);
+            }
+            if (isFlying(chunk))
+            {
+                m_flights[kept++] = chunk;
+                continue;
+            }
+            m_entries[chunk].m_flight = Flight::Unlisted;
+        }
+        m_listed = kept;
+    }
 
-    /// Bits given back, gathered per chunk until they are applied together.
+    /// Bits given back, gathered per chunk until they are applied together. A chunk may be touched once per word.
     void gather(std::uint32_t chunk, std::uint32_t word, std::uint64_t bit) noexcept
     {
-        std::uint64_t any = 0;
-        for (std::uint32_t x = 0; x < m_words; ++x)
-        {
-            any |= returned(chunk, x);
-        }
-        if (any == 0)
+        std::uint64_t& bits = returned(chunk, word);
+        if (bits == 0)
         {
             m_touched[m_touchedCount++] = chunk;
         }
-        returned(chunk, word) |= bit;
+        bits |= bit;
     }
     [[nodiscard]] std::uint32_t touchedCount() const noexcept { return m_touchedCount; }
     [[nodiscard]] std::uint32_t touched(std::uint32_t index) const noexcept { return m_touched[index]; }
@@ -87,6 +119,24 @@ class ChunkLedger
     void clearTouched() noexcept { m_touchedCount = 0; }
 
   private:
+    enum class Flight : std::uint16_t
+    {
+        Unlisted,
+        Flying,
+        Landed, ///< still in the list
+    };
+    struct Entry
+    {
+        std::uint32_t m_next; ///< in its stash
+        std::uint16_t m_class;
+        Flight m_flight;
+    };
+    struct Chain
+    {
+        std::uint32_t m_first;
+        std::uint32_t m_length;
+    };
+
     /// Zeroed memory straight from the kernel, page by page as it is touched. calloc() would not do: once a block of
     /// this size was freed, glibc takes the next one from its heap and clears every byte of it.
     class Pages
@@ -113,16 +163,14 @@ class ChunkLedger
     };
 
     Pages m_pages;
-    std::uint32_t* m_next;
-    std::uint32_t* m_place;
+    Entry* m_entries;
     std::uint32_t* m_flights;
     std::uint32_t* m_touched;
     std::uint64_t* m_returned;
     std::uint32_t m_words;
-    std::uint32_t m_flying{0};
+    std::uint32_t m_listed{0};
     std::uint32_t m_touchedCount{0};
-    std::array<std::uint32_t, kMaxPools> m_first{};
-    std::array<std::uint32_t, kMaxPools> m_stashed{};
+    std::array<Chain, kMaxPools> m_stashes{};
 };
 
 } // namespace ZeroCP

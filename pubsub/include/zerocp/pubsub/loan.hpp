@@ -57,8 +57,8 @@ class [[nodiscard]] Loan
     [[nodiscard]] Element& operator*() const noexcept requires(!kIsSlice) { return *data(); }
     [[nodiscard]] Element* operator->() const noexcept requires(!kIsSlice) { return data(); }
     [[nodiscard]] Element* get() const noexcept requires(!kIsSlice) { return data(); }
-    [[nodiscard]] std::span<Element> operator*() const noexcept requires kIsSlice { return {data(), m_count}; }
-    [[nodiscard]] std::span<Element> get() const noexcept requires kIsSlice { return {data(), m_count}; }
+    [[nodiscard]] std::span<Element> operator*() const noexcept requires kIsSlice { return {data(), m_count.value()}; }
+    [[nodiscard]] std::span<Element> get() const noexcept requires kIsSlice { return {data(), m_count.value()}; }
 
   private:
     friend class Publisher<Message>;
@@ -75,7 +75,7 @@ class [[nodiscard]] Loan
 
     PublisherPort* m_port{nullptr};
     PublisherPort::LoanedChunk m_chunk{};
-    std::size_t m_count{0}; ///< elements
+    [[no_unique_address]] detail::ElementCount<kIsSlice> m_count;
 };
 
 } // namespace ZeroCP

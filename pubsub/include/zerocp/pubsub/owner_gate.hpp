@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "zerocp/core/fork_guard.hpp"
 #include "zerocp/core/notifier.hpp"
 
 namespace ZeroCP
@@ -23,7 +24,7 @@ class OwnerGate
 {
     struct Token
     {
-        const void* m_thread{nullptr};
+        std::uintptr_t m_thread{0};
         std::atomic<bool> m_inside{false};
     };
 
@@ -31,34 +32,30 @@ class OwnerGate
     /// What enter() gives and leave() takes: says that its thread is inside. Null: it is not.
     using Pass = Token*;
 
-    OwnerGate() : m_needsFence(!notifier::registerProcess()) {}
+    OwnerGate() : m_needsFence(!notifier::registerProcess()), m_generation(fork_guard::generation()) {}
     OwnerGate(const OwnerGate&) = delete;
     OwnerGate& operator=(const OwnerGate&) = delete;
 
     /// The calling thread is now the owner: it is the one that uses the port. Allocates and may wait for a drop under
-    /// way elsewhere, but only when the thread has changed.
-    void adopt()
+    /// way elsewhere, but only when the thread has changed. False in a forked child: the port is its parent's.
+    [[nodiscard]] bool adopt()
     {
         // Acquire: another thread's token was filled before it was stored here.
-        if (const Token* token = m_current.load(std::memory_order_acquire);
-            token == nullptr || token->m_thread != caller()) [[unlikely]]
-        {
-            takeOver();
-        }
+        return m_current.load(std::memory_order_acquire)->m_thread == fork_guard::threadName() || takeOver();
     }
 
     /// A pass if the calling thread is the owner: it may use the private state until leave().
     [[nodiscard]] Pass enter() noexcept
     {
         Token* token = m_current.load(std::memory_order_acquire);
-        if (token == nullptr || token->m_thread != caller())
+        if (token->m_thread != fork_guard::threadName()) [[unlikely]]
         {
             return nullptr;
         }
         // [sync:owner-gate] Store, then load again: a new owner stores m_current, runs a barrier on every core and then
         // reads m_inside. Without registration for that barrier the fence stands here.
         token->m_inside.store(true, std::memory_order_relaxed);
-        if (m_needsFence)
+        if (m_needsFence) [[unlikely]]
         {
             std::atomic_thread_fence(std::memory_order_seq_cst);
         }
@@ -87,26 +84,27 @@ class OwnerGate
     }
 
   private:
-    /// Names the calling thread: its thread control block, in one instruction.
-    [[nodiscard]] static const void* caller() noexcept { return __builtin_thread_pointer(); }
-
-    void takeOver()
+    [[gnu::noinline]] bool takeOver()
     {
-        const std::lock_guard guard(m_mutex);
-        if (m_closed)
+        if (m_generation != fork_guard::generation())
         {
-            return;
+            return false; // before the mutex: some thread of the parent may have held it
         }
-        Token* mine = tokenFor(caller());
-        evict();
-        m_current.store(mine, std::memory_order_release);
+        const std::lock_guard guard(m_mutex);
+        if (!m_closed)
+        {
+            Token* mine = tokenFor(fork_guard::threadName());
+            evict();
+            m_current.store(mine, std::memory_order_release);
+        }
+        return true;
     }
 
     /// Takes the port from its owner and waits until that thread is out.
     void evict()
     {
-        const Token* former = m_current.exchange(nullptr, std::memory_order_seq_cst);
-        if (former == nullptr)
+        const Token* former = m_current.exchange(&m_nobody, std::memory_order_seq_cst);
+        if (former == &m_nobody)
         {
             return;
         }
@@ -120,7 +118,7 @@ class OwnerGate
     }
 
     /// A thread that ended and one that started may share an id: then they share the token, one after the other.
-    Token* tokenFor(const void* thread)
+    Token* tokenFor(std::uintptr_t thread)
     {
         for (const std::unique_ptr<Token>& token : m_tokens)
         {
@@ -134,8 +132,10 @@ class OwnerGate
         return m_tokens.back().get();
     }
 
-    std::atomic<Token*> m_current{nullptr};
+    Token m_nobody; ///< no thread's: spares the data path a comparison
+    std::atomic<Token*> m_current{&m_nobody};
     const bool m_needsFence;
+    const std::uint64_t m_generation;
     bool m_closed{false};
     std::mutex m_mutex;
     std::vector<std::unique_ptr<Token>> m_tokens;

@@ -76,7 +76,7 @@ class [[nodiscard]] Publisher
         {
             return tl::unexpected(PublishError::NotMyLoan);
         }
-        auto sequence = m_port->publish(loan.m_chunk, loan.m_count * sizeof(Element));
+        auto sequence = m_port->publish(loan.m_chunk, loan.m_count.value() * sizeof(Element));
         if (sequence)
         {
             loan.m_port = nullptr;

@@ -64,14 +64,15 @@ class PublisherPort
 
   private:
     /// One subscriber.
-    struct Connection
+    struct alignas(kCacheLineBytes) Connection
     {
         PairView m_pair;
         PortRecord* m_reader{nullptr};
-        std::uint64_t m_settled{0}; ///< entries below are taken or evicted, as far as known
-        std::uint64_t m_returns{0}; ///< returns acted on
-        std::uint64_t m_bit{0};     ///< the subscriber's holder bit ...
-        std::uint32_t m_word{0};    ///< ... in this word
+        std::uint64_t m_roomUntil{0};  ///< sequences below have a slot: depth entries after what is known to be settled
+        std::uint64_t m_returns{0};    ///< returns acted on
+        std::uint64_t m_bit{0};        ///< the subscriber's holder bit
+        std::uint64_t m_lastReader{0}; ///< bits of a word that only it and we hold
+        std::uint32_t m_word{0};       ///< where m_bit is
         std::uint32_t m_holder{0};
         std::uint32_t m_record{0}; ///< of the pair
         std::uint64_t m_incarnation{0};
@@ -95,12 +96,14 @@ class PublisherPort
 
     void enter() noexcept;
     void leave() noexcept;
+    void checkEpoch() noexcept;
     void onEpoch() noexcept;
     void dropGoneSubscribers() noexcept;
     void findNewSubscribers() noexcept;
     void rebuildMasks() noexcept;
     void updateBudgets() noexcept;
 
+    [[nodiscard]] Expected<void, LoanError> prepareLoan(std::uint64_t bytes);
     [[nodiscard]] bool refill(std::uint32_t pool) noexcept;
     [[nodiscard]] Expected<std::uint32_t, LoanError> chooseClass(std::uint64_t bytes);
     [[nodiscard]] Expected<std::uint32_t, LoanError> classFor(std::uint64_t bytes);
@@ -117,21 +120,24 @@ class PublisherPort
     void giveBack(std::uint32_t pool, std::uint32_t count) noexcept;
     void drainForeignDrops() noexcept;
     void makeRoom(Connection& connection, std::uint64_t sequence) noexcept;
+    void takeBack(const Connection& from, std::uint64_t value) noexcept;
     void returned(std::uint32_t chunk, const Connection& from, std::uint64_t tag) noexcept;
     void keep(std::uint32_t chunk) noexcept;
-    void toStash(std::uint32_t chunk) noexcept;
-    void backToStash(std::uint32_t pool, std::uint32_t chunk) noexcept
+    void backToStash(std::uint32_t chunk) noexcept
     {
         m_view.record(chunk).m_publication.store(0, std::memory_order_relaxed); // no longer "on loan"
-        m_ledger.stash(pool, chunk);
+        m_ledger.stash(chunk);
     }
-    void markReceivers(std::uint32_t chunk) noexcept;
-    void setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
+    [[nodiscard]] std::uint64_t send(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
+    void markReceivers(ChunkManager& record) noexcept;
+    [[nodiscard]] bool setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
+    void wakeReceivers() noexcept;
     void finish() noexcept;
 
-    [[nodiscard]] std::uint64_t ownBit(std::uint32_t word) const noexcept
+    [[nodiscard]] std::uint64_t ownBit(std::uint32_t word) const noexcept { return m_ownWord == word ? m_ownBit : 0; }
+    [[nodiscard]] std::uint64_t tagOf(std::uint64_t sequence) const noexcept
     {
-        return holder::wordOf(m_me.m_holder) == word ? holder::bitOf(m_me.m_holder) : 0;
+        return m_loanTag | (sequence & kSequenceMask);
     }
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }
 
@@ -139,7 +145,11 @@ class PublisherPort
     PortRecord* m_record;
     const std::atomic<std::uint64_t>* m_epochWord;
     HolderId m_me;
+    std::uint64_t m_ownBit;
+    std::uint32_t m_ownWord;
+    std::uint64_t m_loanTag; ///< publicationTag() with sequence 0, which is never published: "on loan"
     std::uint64_t m_epoch{0};
+    std::uint64_t m_fastEpoch{0};  ///< m_epoch; never the epoch where each look at it needs a fence before it
     std::uint64_t m_sequence;      ///< next, internal: unique in the life of the port record
     std::uint64_t m_firstSequence; ///< internal sequence of the first message
     std::uint64_t m_generation;
@@ -147,6 +157,9 @@ class PublisherPort
     std::uint32_t m_usedWords;
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
+    std::byte* m_lastBase{nullptr}; ///< header of that class's first chunk, which is ...
+    std::uint32_t m_lastFirst{0};   ///< ... this one
+    std::uint64_t m_lastStride{0};
     std::uint32_t m_loanLimit;
     bool m_addsClasses; ///< slices with automatic pools, until no more classes can be added
     const bool m_needsFence;
@@ -168,15 +181,11 @@ inline void PublisherPort::enter() noexcept
     // [sync:busy] Odd first, then the epoch: whoever retires a subscriber moves the epoch, runs a barrier on every core
     // and then reads m_busy. Even: our next call sees the new epoch. Partner: recovery's quiesce().
     m_record->m_busy.store(m_record->m_busy.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (m_needsFence) [[unlikely]]
-    {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-    }
     std::atomic_signal_fence(std::memory_order_seq_cst);
     // [sync:epoch] Acquire: pairs that were made before the epoch moved are visible. Partner: notifier::moveEpoch().
-    if (m_epochWord->load(std::memory_order_acquire) != m_epoch) [[unlikely]]
+    if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) [[unlikely]]
     {
-        onEpoch();
+        checkEpoch();
     }
 }
 
@@ -186,94 +195,83 @@ inline void PublisherPort::leave() noexcept
     m_record->m_busy.store(m_record->m_busy.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 
-inline Expected<std::uint32_t, LoanError> PublisherPort::chooseClass(std::uint64_t bytes)
-{
-    const std::uint32_t pool = m_view.fittingClass(bytes);
-    if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes))) [[unlikely]]
-    {
-        return classFor(bytes);
-    }
-    return pool;
-}
-
 inline Expected<PublisherPort::LoanedChunk, LoanError> PublisherPort::loan(std::uint64_t bytes)
 {
-    if (isForked()) [[unlikely]]
+    if (!m_gate.adopt()) [[unlikely]]
     {
         return tl::unexpected(LoanError::Forked);
     }
-    m_gate.adopt();
-    if (m_loans.out() >= m_loanLimit) [[unlikely]]
+    if (m_loans.out() >= m_loanLimit || bytes != m_lastBytes || m_ledger.stashed(m_lastClass) == 0) [[unlikely]]
     {
-        drainForeignDrops();
-        if (m_loans.out() >= m_loanLimit)
+        if (const auto ready = prepareLoan(bytes); !ready)
         {
-            return tl::unexpected(LoanError::TooManyLoans);
+            return tl::unexpected(ready.error());
         }
     }
-    if (bytes != m_lastBytes) [[unlikely]]
-    {
-        const auto found = chooseClass(bytes);
-        if (!found)
-        {
-            return tl::unexpected(found.error());
-        }
-        m_lastClass = *found;
-        m_lastBytes = bytes;
-    }
-    const std::uint32_t pool = m_lastClass;
-    if (m_ledger.stashed(pool) == 0 && !refill(pool)) [[unlikely]]
-    {
-        return tl::unexpected(LoanError::PoolExhausted);
-    }
-    const std::uint32_t chunk = m_ledger.unstash(pool);
+    const std::uint32_t chunk = m_ledger.unstash(m_lastClass);
     m_loans.add();
-    m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
-    // "On loan", for inspect(); sequence 0 is never published. Relaxed: nobody decides by it.
-    m_view.record(chunk).m_publication.store(publicationTag(m_me.m_port, 0), std::memory_order_relaxed);
-    return LoanedChunk{chunk, pool, m_view.writable(m_view.classAt(pool), chunk)};
+    // For inspect(). Relaxed: nobody decides by it.
+    m_view.record(chunk).m_publication.store(m_loanTag, std::memory_order_relaxed);
+    return LoanedChunk{chunk, m_lastClass,
+                       reinterpret_cast<ChunkHeader*>(m_lastBase + m_lastStride * (chunk - m_lastFirst))};
 }
 
-inline void PublisherPort::markReceivers(std::uint32_t chunk) noexcept
+inline void PublisherPort::markReceivers(ChunkManager& record) noexcept
 {
-    for (std::uint32_t x = m_usedWords; x-- > 0;)
+    const std::uint64_t* masks = m_masks.data();
+    for (std::uint32_t x = m_usedWords - 1; x > 0; --x)
     {
-        if (m_masks[x] != 0)
+        if (masks[x] != 0)
         {
-            std::atomic<std::uint64_t>& word = m_view.word(chunk, x);
+            std::atomic<std::uint64_t>& word = record.word(x);
             // [sync:holder-word] Release: the tag comes before. Plain, by rule X: nobody else changes the word now.
-            word.store(word.load(std::memory_order_relaxed) | m_masks[x], std::memory_order_release);
+            word.store(word.load(std::memory_order_relaxed) | masks[x], std::memory_order_release);
         }
     }
+    std::atomic<std::uint64_t>& first = record.word(0);
+    first.store(first.load(std::memory_order_relaxed) | masks[0], std::memory_order_release); // [sync:holder-word]
 }
 
-inline void PublisherPort::setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
+/// Whether somebody may be asleep.
+inline bool PublisherPort::setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
 {
     const std::uint64_t value = entry::make(sequence, chunk);
+    std::uint32_t asleep = 0;
     for (Connection& connection : m_connections)
     {
-        if (connection.m_settled + connection.m_pair.m_depth <= sequence) [[unlikely]]
+        if (connection.m_roomUntil <= sequence) [[unlikely]]
         {
             makeRoom(connection, sequence);
         }
         // [sync:slot] Release: payload, header, tag and holder words are visible to whoever reads this slot.
         // Partner: the acquire load in SubscriberPort::poll().
         connection.m_pair.slot(sequence).store(value, std::memory_order_release);
+        // [sync:sleep] After the slot: the sleeper announces itself, runs a barrier on this core and then looks at it.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        asleep |= connection.m_reader->m_sleep.load(std::memory_order_relaxed);
     }
+    return asleep != 0;
 }
 
 inline Expected<std::uint64_t, PublishError> PublisherPort::publish(const LoanedChunk& loan,
                                                                     std::uint64_t bytes) noexcept
 {
-    if (isForked()) [[unlikely]]
+    if (!m_gate.adopt()) [[unlikely]]
     {
         return tl::unexpected(PublishError::Forked);
     }
-    m_gate.adopt();
+    return send(loan, bytes);
+}
+
+inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t bytes) noexcept
+{
     const Busy busy(*this);
-    const std::uint64_t sequence = m_sequence++;
+    const std::uint64_t sequence = m_sequence;
+    m_sequence = sequence + 1;
+    // Relaxed: recovery reads it after the tag, whose release store follows.
+    m_record->m_sequence.store(sequence + 1, std::memory_order_relaxed);
     const std::uint64_t answer = sequence - m_firstSequence + 1;
-    timespec now{};
+    timespec now;                           // filled in: this clock always exists
     ::clock_gettime(CLOCK_MONOTONIC, &now); // vDSO: no system call
     ChunkHeader& header = *loan.m_header;
     header.m_payloadBytes = bytes;
@@ -282,28 +280,21 @@ inline Expected<std::uint64_t, PublishError> PublisherPort::publish(const Loaned
         static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
     header.m_publisherId = m_grant.m_id;
     m_loans.remove();
-    m_record->m_loaned.store(m_loans.out(), std::memory_order_relaxed);
-    // Relaxed: recovery reads it after the tag, whose release store follows.
-    m_record->m_sequence.store(m_sequence, std::memory_order_relaxed);
-    m_record->m_messages.store(answer, std::memory_order_relaxed);
     if (m_connections.empty())
     {
-        backToStash(loan.m_class, loan.m_chunk);
+        backToStash(loan.m_chunk);
         return answer;
     }
-    m_view.record(loan.m_chunk)
-        .m_publication.store(publicationTag(m_me.m_port, sequence), std::memory_order_release); // [sync:holder-word]
-    markReceivers(loan.m_chunk);
-    setReceiverSlots(sequence, loan.m_chunk);
-    m_ledger.startFlight(loan.m_chunk);
-    if (m_needsFence) [[unlikely]]
+    const std::uint32_t chunk = loan.m_chunk;
+    ChunkManager& record = m_view.record(chunk);
+    // [sync:holder-word] Release: the sequence comes before.
+    record.m_publication.store(tagOf(sequence), std::memory_order_release);
+    markReceivers(record);
+    const bool someoneSleeps = setReceiverSlots(sequence, chunk);
+    m_ledger.startFlight(chunk);
+    if (someoneSleeps || m_needsFence) [[unlikely]]
     {
-        std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:sleep]
-    }
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    for (const Connection& connection : m_connections)
-    {
-        notifier::wakeIfAsleep(*connection.m_reader);
+        wakeReceivers();
     }
     if (m_ledger.stashed(loan.m_class) == 0)
     {

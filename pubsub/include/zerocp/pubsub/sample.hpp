@@ -56,12 +56,15 @@ class [[nodiscard]] Sample
 
     /// The message. Only of a named sample: what `*subscriber.take().value()` refers to would be released at once.
     [[nodiscard]] const Element& operator*() const& noexcept requires(!kIsSlice) { return *data(); }
-    [[nodiscard]] std::span<const Element> operator*() const& noexcept requires kIsSlice { return {data(), m_count}; }
+    [[nodiscard]] std::span<const Element> operator*() const& noexcept requires kIsSlice
+    {
+        return {data(), m_count.value()};
+    }
     void operator*() const&& = delete;
 
     [[nodiscard]] const Element* operator->() const noexcept requires(!kIsSlice) { return data(); }
     [[nodiscard]] const Element* get() const noexcept requires(!kIsSlice) { return data(); }
-    [[nodiscard]] std::span<const Element> get() const noexcept requires kIsSlice { return {data(), m_count}; }
+    [[nodiscard]] std::span<const Element> get() const noexcept requires kIsSlice { return {data(), m_count.value()}; }
 
     /// Of a sample that holds a message.
     [[nodiscard]] MessageInfo info() const noexcept
@@ -80,7 +83,8 @@ class [[nodiscard]] Sample
             // Loaded once and cut to the chunk: a peer may have written anything into the header.
             const std::uint64_t bytes = held.m_header->m_payloadBytes;
             const PoolView::Class* in = port.view().classOf(entry::chunkOf(held.m_entry));
-            m_count = std::min<std::uint64_t>(bytes, in == nullptr ? 0 : in->m_chunkSize) / sizeof(Element);
+            m_count = detail::ElementCount<true>(std::min<std::uint64_t>(bytes, in == nullptr ? 0 : in->m_chunkSize) /
+                                                 sizeof(Element));
         }
     }
 
@@ -91,7 +95,7 @@ class [[nodiscard]] Sample
 
     SubscriberPort* m_port{nullptr};
     SubscriberPort::HeldChunk m_held{};
-    std::size_t m_count{0}; ///< elements of a slice
+    [[no_unique_address]] detail::ElementCount<kIsSlice> m_count;
 };
 
 } // namespace ZeroCP

@@ -31,4 +31,24 @@ struct MessageTraits<Slice<E>>
 template <typename Message>
 concept SliceMessage = MessageTraits<Message>::kIsSlice;
 
+namespace detail
+{
+
+/// Elements of a message: a member for slices, a constant for everything else.
+template <bool IsSlice>
+struct ElementCount
+{
+    explicit ElementCount(std::size_t count = 0) noexcept : m_value(count) {}
+    [[nodiscard]] std::size_t value() const noexcept { return m_value; }
+    std::size_t m_value;
+};
+template <>
+struct ElementCount<false>
+{
+    explicit ElementCount(std::size_t = 1) noexcept {}
+    [[nodiscard]] static constexpr std::size_t value() noexcept { return 1; }
+};
+
+} // namespace detail
+
 } // namespace ZeroCP

@@ -70,15 +70,25 @@ class SubscriberPort
     [[nodiscard]] const PoolView& view() const noexcept { return m_view; }
 
   private:
+    /// The size class of the last message: chunks m_first to m_first + m_count - 1 are known to exist.
+    struct Hot
+    {
+        std::uint32_t m_first{0};
+        std::uint32_t m_count{0};
+        std::uint64_t m_stride{0};
+        const std::byte* m_base{nullptr}; ///< header of chunk m_first
+    };
+
     /// One publisher.
-    struct Connection
+    struct alignas(kCacheLineBytes) Connection
     {
         PairView m_pair;
         std::uint64_t m_position{0}; ///< next sequence; 0: the publisher has not seen us yet
         std::uint64_t m_announced{~0ULL};
         std::uint64_t m_returns{0};     ///< returns written
-        std::uint64_t m_returnsSeen{0}; ///< returns that the publisher has acted on, as far as known
-        std::uint64_t m_incarnation{0};
+        std::uint64_t m_returnsEnd{0};  ///< the ring has room for returns below, as far as known
+        std::uint64_t m_incarnation{0}; ///< of the pair
+        std::uint64_t m_reachable{0};   ///< the same while the publisher is there to see returns, else 0
         std::uint32_t m_publisherPort{0};
         std::uint32_t m_record{0}; ///< of the pair
         bool m_used{false};
@@ -89,19 +99,22 @@ class SubscriberPort
                    std::uint64_t payloadBytes);
     ~SubscriberPort() = default;
 
-    [[nodiscard]] std::uint64_t poll(Connection& connection) noexcept;
-    [[nodiscard]] bool announce(Connection& connection) noexcept;
+    [[nodiscard]] bool poll(Connection& connection, std::uint64_t& value) noexcept;
+    [[nodiscard]] bool join(Connection& connection) noexcept;
     [[nodiscard]] bool skipLost(Connection& connection) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
-    void refreshClasses();
-    [[nodiscard]] bool knows(const PoolView::Class& in, std::uint32_t chunk) noexcept;
+    [[nodiscard]] bool lookUp(std::uint32_t chunk);
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
     void giveBack(Connection& connection, std::uint64_t value) noexcept;
+    [[nodiscard]] bool hasRoom(Connection& connection) noexcept;
     void dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept;
+    void releaseElsewhere(const HeldChunk& held) noexcept;
     void dropOwnBitForeign(const HeldChunk& held) noexcept;
+    void checkEpoch();
     void onEpoch();
     void noticeGonePublishers();
     void findNewPublishers();
@@ -116,16 +129,17 @@ class SubscriberPort
     const std::atomic<std::uint64_t>* m_epochWord;
     HolderId m_me;
     std::uint64_t m_epoch{0};
+    std::uint64_t m_fastEpoch{0}; ///< m_epoch; never the epoch where each look at it needs a fence before it
     std::uint64_t m_generation;
     std::uint64_t m_payloadBytes;
     std::uint32_t m_heldLimit;
     const bool m_needsFence;
-    std::uint32_t m_next{0};      ///< connection whose turn it is
+    std::uint32_t m_next{0}; ///< connection whose turn it is
+    std::uint32_t m_connectionCount{0};
     std::uint32_t m_goneCount{0}; ///< connections to publishers that are gone
     std::uint64_t m_missed{0};
-    std::uint64_t m_taken{0};
     std::vector<Connection> m_connections;
-    std::array<std::uint32_t, kMaxPools> m_known{}; ///< chunks that exist, as far as known, per class
+    Hot m_hot;
     HandleCount m_samples;
     OwnerGate m_gate;
     /// Free-list operations in this port's name, which only happen when a publisher is gone: the owner and threads that
@@ -136,67 +150,62 @@ class SubscriberPort
     EndpointGrant m_grant;
 };
 
-/// The next entry of one publisher, or 0. The position is announced before the slot is looked at, so the exchange
+/// The next entry of one publisher, if there is one. The position is announced before the slot is looked at, so the exchange
 /// overlaps with the wait for a message; nothing shared is written between the slot and the caller's answer.
-inline std::uint64_t SubscriberPort::poll(Connection& connection) noexcept
+inline bool SubscriberPort::poll(Connection& connection, std::uint64_t& value) noexcept
 {
     for (;;)
     {
-        if (connection.m_position != connection.m_announced && !announce(connection))
+        const std::uint64_t position = connection.m_position;
+        if (position != connection.m_announced)
         {
-            return 0;
+            if (position == 0 && join(connection)) [[unlikely]]
+            {
+                continue;
+            }
+            if (position == 0) [[unlikely]]
+            {
+                return false;
+            }
+            // [sync:position] seq_cst exchange: the position first, then the slot. Dekker with the fence in
+            // PublisherPort::makeRoom().
+            connection.m_pair.m_head->m_position.exchange(position, std::memory_order_seq_cst);
+            connection.m_announced = position;
         }
         // [sync:slot] Acquire: payload, header, tag and holder words come with the entry. Partner: publish.
-        const std::uint64_t value = connection.m_pair.slot(connection.m_position).load(std::memory_order_acquire);
-        if (value >> 20 == (connection.m_position & kSequenceMask)) [[likely]]
+        value = connection.m_pair.slot(position).load(std::memory_order_acquire);
+        if (value >> 20 == (position & kSequenceMask)) [[likely]]
         {
-            ++connection.m_position;
-            return value;
+            connection.m_position = position + 1;
+            return true;
         }
-        if (entry::distance(value, connection.m_position) < 0 || !skipLost(connection)) [[likely]]
+        if (entry::distance(value, position) < 0 || !skipLost(connection)) [[likely]]
         {
-            return 0;
+            return false;
         }
     }
 }
 
 inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::accept(std::uint32_t index, std::uint64_t value)
 {
-    Connection& connection = m_connections[index];
+    const Connection& connection = m_connections[index];
     const std::uint32_t chunk = entry::chunkOf(value);
-    const PoolView::Class* in = m_view.classOf(chunk);
-    if (in == nullptr) [[unlikely]]
-    {
-        refreshClasses();
-        in = m_view.classOf(chunk); // perhaps of a class that was added after our last look
-    }
-    if (in == nullptr || !knows(*in, chunk) || in->m_chunkSize < m_payloadBytes) [[unlikely]]
+    if (chunk - m_hot.m_first >= m_hot.m_count && !lookUp(chunk)) [[unlikely]]
     {
         return tl::unexpected(TakeError::Corrupt); // the entry names no chunk of this topic: nothing to give back
     }
     m_samples.add();
-    m_record->m_messages.store(++m_taken, std::memory_order_relaxed);
-    return HeldChunk{value, connection.m_incarnation, index, connection.m_publisherPort, m_view.readable(*in, chunk)};
-}
-
-inline bool SubscriberPort::knows(const PoolView::Class& in, std::uint32_t chunk) noexcept
-{
-    const std::uint32_t number = chunk - in.m_firstChunk;
-    std::uint32_t& known = m_known[in.m_list.m_pool];
-    if (number >= known) [[unlikely]]
-    {
-        known = in.m_pool->getTotalChunks(); // the class may have grown
-    }
-    return number < known;
+    const std::byte* header = m_hot.m_base + m_hot.m_stride * (chunk - m_hot.m_first);
+    return HeldChunk{value, connection.m_incarnation, index, connection.m_publisherPort,
+                     reinterpret_cast<const ChunkHeader*>(header)};
 }
 
 inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::take()
 {
-    if (isForked()) [[unlikely]]
+    if (!m_gate.adopt()) [[unlikely]]
     {
         return tl::unexpected(TakeError::Forked);
     }
-    m_gate.adopt();
     if (m_samples.out() >= m_heldLimit && !mayHoldMore()) [[unlikely]]
     {
         return tl::unexpected(TakeError::TooManyHeld);
@@ -207,68 +216,47 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::take()
 inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeAny()
 {
     // [sync:epoch] Acquire: pairs that were made before the epoch moved are visible. Partner: notifier::moveEpoch().
-    if (m_epochWord->load(std::memory_order_acquire) != m_epoch) [[unlikely]]
+    if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) [[unlikely]]
     {
-        onEpoch();
+        checkEpoch();
     }
-    const auto count = static_cast<std::uint32_t>(m_connections.size());
-    for (std::uint32_t i = 0; i < count; ++i)
+    const std::uint32_t index = m_next;
+    if (index < m_connectionCount) [[likely]]
     {
-        const std::uint32_t index = m_next < count ? m_next : 0;
-        m_next = index + 1;
-        if (!m_connections[index].m_used)
+        Connection& connection = m_connections[index];
+        std::uint64_t value = 0;
+        if (connection.m_used && poll(connection, value)) [[likely]]
         {
-            continue;
-        }
-        if (const std::uint64_t value = poll(m_connections[index]); value != 0)
-        {
+            m_next = index + 1 < m_connectionCount ? index + 1 : 0;
             return accept(index, value);
         }
     }
-    if (m_goneCount != 0) [[unlikely]]
-    {
-        forgetDrained();
-    }
-    return tl::unexpected(TakeError::NoData);
+    return takeOther();
 }
 
 inline void SubscriberPort::giveBack(Connection& connection, std::uint64_t value) noexcept
 {
-    const std::uint64_t room = connection.m_pair.m_returnMask + 1;
-    if (connection.m_returns - connection.m_returnsSeen == room)
+    const std::uint64_t count = connection.m_returns;
+    if (count >= connection.m_returnsEnd && !hasRoom(connection)) [[unlikely]]
     {
-        // [sync:ring-head] Acquire: the publisher has read those entries. Partner: PublisherPort::collect().
-        connection.m_returnsSeen = connection.m_pair.m_head->m_ringHead.load(std::memory_order_acquire);
-    }
-    if (connection.m_returns - connection.m_returnsSeen < room) [[likely]]
-    {
-        // [sync:return] Release: our reads of the payload are done. Partner: PublisherPort::collect().
-        connection.m_pair.returned(connection.m_returns)
-            .store(value | connection.m_pair.parityOf(connection.m_returns), std::memory_order_release);
-        ++connection.m_returns;
+        dropOwnBit(connection.m_publisherPort, value);
         return;
     }
-    dropOwnBit(connection.m_publisherPort, value);
+    // [sync:return] Release: our reads of the payload are done. Partner: PublisherPort::collect().
+    connection.m_pair.returned(count).store(value | connection.m_pair.parityOf(count), std::memory_order_release);
+    connection.m_returns = count + 1;
 }
 
 inline void SubscriberPort::release(const HeldChunk& held) noexcept
 {
-    if (isForked()) [[unlikely]]
-    {
-        return; // the parent's
-    }
     const OwnerGate::Pass pass = m_gate.enter();
     if (pass == nullptr) [[unlikely]]
     {
-        dropOwnBitForeign(held);
-        if (m_samples.removeForeign())
-        {
-            finish();
-        }
+        releaseElsewhere(held);
         return;
     }
     Connection& connection = m_connections[held.m_connection];
-    if (connection.m_incarnation == held.m_incarnation && connection.m_used && !connection.m_gone) [[likely]]
+    if (connection.m_reachable == held.m_incarnation) [[likely]]
     {
         giveBack(connection, held.m_entry);
     }
@@ -278,14 +266,10 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
     }
     // [sync:late-return] The ring first, then the epoch: whoever retires a publisher moves the epoch, runs a barrier on
     // every core and then looks at the rings again. A return that it does not see, we see to ourselves.
-    if (m_needsFence) [[unlikely]]
-    {
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-    }
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (m_epochWord->load(std::memory_order_acquire) != m_epoch) [[unlikely]]
+    if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) [[unlikely]]
     {
-        onEpoch();
+        checkEpoch();
     }
     m_samples.remove();
     m_gate.leave(pass);

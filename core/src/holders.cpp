@@ -86,46 +86,34 @@ bool holds(const ChunkManager& record, const Condition& condition) noexcept
     return !condition.m_topic || topicOfOwner(record.m_owner.load(std::memory_order_acquire)) == *condition.m_topic;
 }
 
-/// Takes the bit, and with it, if `freeing` and it was the last of a single word, marks the chunk. Nothing if there is
-/// no such bit; else the word as it was left.
-std::optional<std::uint64_t> takeBit(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex,
-                                     const Condition& condition, std::optional<std::uint32_t> freeing) noexcept
+/// Takes the bit. False if there is no such bit.
+bool takeBit(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex, const Condition& condition) noexcept
 {
     std::atomic<std::uint64_t>& target = view.word(chunk, wordOf(holderIndex));
     // [sync:holder-word] Acquire: the publication that the owner stored before the word. Partner: publish.
     std::uint64_t old = target.load(std::memory_order_acquire);
-    std::uint64_t wanted = 0;
     do
     {
         if ((old & bitOf(holderIndex)) == 0 || (wordOf(holderIndex) == 0 && stateOf(old) != ChunkState::InUse))
         {
-            return std::nullopt;
+            return false;
         }
         // The word was read before tag and owner, which are written before it: a newer publication or owner is noticed
         // here or by the exchange.
         if (!holds(view.record(chunk), condition))
         {
-            return std::nullopt;
-        }
-        wanted = old & ~bitOf(holderIndex);
-        if (freeing && view.holderWords() == 1 && (wanted & kBits) == 0)
-        {
-            wanted = word(generationOf(old), ChunkState::Freeing, *freeing);
+            return false;
         }
         // [sync:last-bit] seq_cst, partner: hasNoHolder().
-    } while (!target.compare_exchange_weak(old, wanted, std::memory_order_seq_cst, std::memory_order_acquire));
-    return wanted;
+    } while (!target.compare_exchange_weak(old, old & ~bitOf(holderIndex), std::memory_order_seq_cst,
+                                           std::memory_order_acquire));
+    return true;
 }
 
 bool dropIf(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
             const Condition& condition) noexcept
 {
-    const auto left = takeBit(view, chunk, holderIndex, condition, port);
-    if (!left || view.holderWords() == 1)
-    {
-        return left && stateOf(*left) == ChunkState::Freeing;
-    }
-    return adopt(view, port, chunk);
+    return takeBit(view, chunk, holderIndex, condition) && adopt(view, port, chunk);
 }
 
 } // namespace
@@ -144,7 +132,7 @@ bool dropOfTopic(const PoolView& view, std::uint32_t port, std::uint32_t chunk, 
 
 bool clear(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex, std::uint64_t tag) noexcept
 {
-    return takeBit(view, chunk, holderIndex, {.m_tag = tag}, std::nullopt) && hasNoHolder(view, chunk);
+    return takeBit(view, chunk, holderIndex, {.m_tag = tag}) && hasNoHolder(view, chunk);
 }
 
 bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept
@@ -152,7 +140,9 @@ bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexce
     std::atomic<std::uint64_t>& first = view.word(chunk, 0);
     std::uint64_t value = first.load(std::memory_order_seq_cst);
     // Bits are set by holders only, so "none" is for ever, or until the chunk is somebody else's with another generation.
+    // No owner: its publisher is gone, so nobody pins the chunk once its joiner words are sealed.
     return hasNoHolder(view, chunk) && stateOf(value) == ChunkState::InUse && (value & kBits) == 0 &&
+           sealJoiners(view, chunk) &&
            first.compare_exchange_strong(value, word(generationOf(value), ChunkState::Freeing, port),
                                          std::memory_order_seq_cst);
 }
@@ -192,6 +182,29 @@ void dropAndFree(const PoolView& view, std::uint32_t port, std::uint32_t chunk, 
     {
         putBack(view, *in, port, std::span(&chunk, 1));
     }
+}
+
+bool sealJoiners(const PoolView& view, std::uint32_t chunk) noexcept
+{
+    for (std::uint32_t x = 0; x < view.holderWords(); ++x)
+    {
+        std::atomic<std::uint64_t>& target = view.joinerWord(chunk, x);
+        // [sync:joiner] seq_cst: of a joiner that clears the last pin and an owner that clears the last bit at least one
+        // sees both gone. The reads of whoever unpinned are done. Partners: unpin(), SubscriberPort::pin().
+        std::uint64_t word = target.load(std::memory_order_seq_cst);
+        if (joiner::bitsOf(word) != 0 ||
+            !target.compare_exchange_strong(word, joiner::sealed(word), std::memory_order_seq_cst))
+        {
+            return false;
+        }
+    }
+    return true;
+}
+
+void unpin(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept
+{
+    // [sync:joiner] Release: the reads of the payload are done. seq_cst for adopt(), which follows.
+    view.joinerWord(chunk, wordOf(holderIndex)).fetch_and(~bitOf(holderIndex), std::memory_order_seq_cst);
 }
 
 void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept

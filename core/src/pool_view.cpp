@@ -178,4 +178,27 @@ std::optional<PairView> PoolView::pairView(const PairRecord& record) const noexc
     return view;
 }
 
+std::optional<HistoryView> PoolView::historyOf(std::uint32_t port) const noexcept
+{
+    // [sync:history] Acquire: the record comes before. Partner: PoolSet::makeHistory().
+    const std::uint32_t index = m_ports[port].m_history.load(std::memory_order_acquire);
+    if (index == 0 || index > m_pairCapacity)
+    {
+        return std::nullopt;
+    }
+    const PairRecord& record = m_pairs[index - 1];
+    const std::uint64_t offset = record.m_blockOffset.load(std::memory_order_relaxed);
+    const std::uint32_t depth = record.m_depth.load(std::memory_order_relaxed);
+    constexpr std::uint32_t kMost = 1U << 20;
+    const bool isHistory = record.m_state.load(std::memory_order_acquire) == (PairRecord::Used | PairRecord::History);
+    if (!isHistory || depth == 0 || depth > kMost || offset % kCacheLineBytes != 0 ||
+        offset < m_header->m_pairAreaOffset || !fits(offset, HistoryHead::blockBytes(depth), 1, m_managementBytes))
+    {
+        return std::nullopt;
+    }
+    std::byte* block = m_base + offset;
+    return HistoryView{reinterpret_cast<HistoryHead*>(block),
+                       reinterpret_cast<std::atomic<std::uint64_t>*>(block + sizeof(HistoryHead)), depth};
+}
+
 } // namespace ZeroCP

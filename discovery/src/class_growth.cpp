@@ -58,14 +58,18 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
 {
     const PortRecord& me = view.port(port);
     const std::uint32_t topic = me.m_topic.load(std::memory_order_relaxed);
-    std::uint32_t window = 0;
+    const bool hasHistory = me.m_history.load(std::memory_order_relaxed) != 0;
+    const std::uint32_t history = hasHistory ? me.m_depth.load(std::memory_order_relaxed) : 0;
+    std::uint32_t window = history;
     std::uint32_t held = 0;
     for (std::uint32_t i = 1; i < portsInUse(view); ++i)
     {
         const PortRecord& other = view.port(i);
         if (isOpen(other, PortKind::Subscriber, topic))
         {
-            window = std::max(window, other.m_depth.load(std::memory_order_relaxed));
+            const std::uint32_t depth = other.m_depth.load(std::memory_order_relaxed);
+            window = std::max(window, depth);
+            held += other.m_history.load(std::memory_order_relaxed) != 0 ? std::min(history, depth) : 0; // pinned
             // One more that an eviction may have left to it, one more that takeLatest() exchanges.
             held += other.m_limit.load(std::memory_order_relaxed) + 2;
         }

@@ -82,6 +82,47 @@ Expected<std::uint64_t, Error> PoolSet::placeBlock(std::uint64_t bytes)
     return place;
 }
 
+Expected<void, Error> PoolSet::makeHistory(std::uint32_t publisher)
+{
+    PortRecord& port = m_control.port(publisher);
+    const std::uint32_t depth = port.m_depth.load(std::memory_order_relaxed);
+    const std::uint64_t bytes = HistoryHead::blockBytes(depth);
+    const auto index = takePairRecord();
+    const auto offset = index ? placeBlock(bytes) : tl::unexpected(index.error());
+    if (!offset)
+    {
+        return tl::unexpected(offset.error());
+    }
+    std::byte* block = m_management.base() + *offset;
+    if (auto committed = commitManagement(block, bytes); !committed)
+    {
+        return committed;
+    }
+    auto* head = ::new (static_cast<void*>(block)) HistoryHead{};
+    head->m_first = std::max<std::uint64_t>(1, port.m_sequence.load(std::memory_order_relaxed));
+    head->m_next.store(head->m_first, std::memory_order_relaxed);
+    for (std::byte* word = block + sizeof(HistoryHead); word < block + bytes; word += 8)
+    {
+        ::new (static_cast<void*>(word)) std::atomic<std::uint64_t>(0);
+    }
+    PairRecord& record = m_control.pair(*index);
+    record.m_state.store(0, std::memory_order_release);
+    record.m_incarnation.store(m_control.header().m_incarnations.fetch_add(1, std::memory_order_relaxed) + 1,
+                               std::memory_order_release);
+    record.m_topic.store(port.m_topic.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    record.m_publisherPort.store(publisher, std::memory_order_relaxed);
+    record.m_subscriberPort.store(0, std::memory_order_relaxed); // nobody's
+    record.m_blockOffset.store(*offset, std::memory_order_relaxed);
+    record.m_blockBytes.store(bytes, std::memory_order_relaxed);
+    record.m_slotCount.store(0, std::memory_order_relaxed); // no queue: pairView() answers nothing
+    record.m_depth.store(depth, std::memory_order_relaxed);
+    record.m_returnCount.store(0, std::memory_order_relaxed);
+    record.m_state.store(PairRecord::Used | PairRecord::History, std::memory_order_release);
+    // [sync:history] Release: the record and an empty history come before. Partner: PoolView::historyOf().
+    port.m_history.store(*index + 1, std::memory_order_release);
+    return {};
+}
+
 Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t subscriber)
 {
     const PortRecord& reader = m_control.port(subscriber);

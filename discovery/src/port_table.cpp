@@ -83,6 +83,8 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_classes.store(0, std::memory_order_relaxed);
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
+    const bool publishes = request.m_kind == PortKind::Publisher;
+    port.m_history.store(request.m_transientLocal && !publishes ? 1 : 0, std::memory_order_relaxed);
     for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_missed})
     {
         figure->store(0, std::memory_order_relaxed);
@@ -90,7 +92,12 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     // [sync:port] Release: who finds the port active finds its identity; above all the one who recovers it.
     port.m_state.store(static_cast<std::uint32_t>(PortState::Active), std::memory_order_release);
 
-    auto grown = request.m_chunkBytes != 0 ? growClass(*index, request.m_chunkBytes) : commitBudgets(*index);
+    // Only now: whoever recovers the port gives its history back.
+    auto grown = request.m_transientLocal && publishes ? makeHistory(*index) : Expected<void, Error>();
+    if (grown)
+    {
+        grown = request.m_chunkBytes != 0 ? growClass(*index, request.m_chunkBytes) : commitBudgets(*index);
+    }
     if (!grown)
     {
         // Nobody has seen the port yet: no pair names it, no chunk is marked with it but new ones that are Freeing(it).

@@ -73,7 +73,8 @@ void forEachPair(const PoolView& view, Action&& action)
     for (std::uint32_t i = 0; i < used; ++i)
     {
         PairRecord& pair = view.pair(i);
-        if ((pair.m_state.load(std::memory_order_acquire) & PairRecord::Used) != 0)
+        const std::uint32_t state = pair.m_state.load(std::memory_order_acquire);
+        if ((state & PairRecord::Used) != 0 && (state & PairRecord::History) == 0)
         {
             action(pair);
         }
@@ -171,20 +172,9 @@ void freeOrphans(const Victim& victim, const PoolView::Class& in)
     for (std::uint32_t i = 0; i < chunksOf(in); ++i)
     {
         const std::uint32_t chunk = in.m_firstChunk + i;
-        std::atomic<std::uint64_t>& first = victim.m_view.word(chunk, 0);
-        std::uint64_t value = first.load(std::memory_order_seq_cst);
-        bool held = (value & kBits) != 0;
-        for (std::uint32_t x = 1; x < victim.m_view.holderWords() && !held; ++x)
-        {
-            held = (victim.m_view.word(chunk, x).load(std::memory_order_seq_cst) & kBits) != 0; // [sync:last-bit]
-        }
-        // Somebody died between taking the last bit of one word and marking word 0.
-        if (stateOf(value) == ChunkState::InUse && !held &&
-            first.compare_exchange_strong(value, word(generationOf(value), ChunkState::Freeing, victim.m_port),
-                                          std::memory_order_seq_cst))
-        {
-            value = first.load(std::memory_order_seq_cst);
-        }
+        // Somebody died between taking the last bit and marking word 0.
+        static_cast<void>(holders::adopt(victim.m_view, victim.m_port, chunk));
+        const std::uint64_t value = victim.m_view.word(chunk, 0).load(std::memory_order_seq_cst);
         if (isFreeingBy(value, victim.m_port))
         {
             batch.push_back(chunk);
@@ -201,9 +191,30 @@ void freeAllOrphans(const Victim& victim)
     }
 }
 
+/// What a subscriber has pinned: its joiner bit, in chunks of its topic.
+void sweepPins(const Victim& victim)
+{
+    forEachChunk(victim.m_view,
+                 [&victim](const PoolView::Class&, std::uint32_t chunk)
+                 {
+                     std::atomic<std::uint64_t>& target = victim.m_view.joinerWord(chunk, wordOf(victim.m_holder));
+                     std::uint64_t value = target.load(std::memory_order_seq_cst);
+                     // The owner is read after the word: while a bit of this topic stands in it, the chunk stays with it.
+                     // An exchange, since the same bit may be another topic's by the time it is made.
+                     while ((value & bitOf(victim.m_holder)) != 0 &&
+                            topicOfOwner(victim.m_view.record(chunk).m_owner.load(std::memory_order_acquire)) ==
+                                victim.m_topic &&
+                            !target.compare_exchange_weak(value, value & ~bitOf(victim.m_holder),
+                                                          std::memory_order_seq_cst)) // [sync:joiner]
+                     {
+                     }
+                 });
+}
+
 /// The victim's own bit, wherever it is: stash, loans, in flight, held samples.
 void sweepOwnBit(const Victim& victim)
 {
+    sweepPins(victim);
     forEachChunk(victim.m_view,
                  [&victim](const PoolView::Class&, std::uint32_t chunk)
                  {
@@ -323,6 +334,34 @@ void settleReturns(const Victim& victim, const PairRecord& record, const PairVie
     }
 }
 
+/// A newcomer that the victim has not acknowledged: everything up to now is for it to find in the history.
+void settleJoin(const Victim& victim, const PairView& pair)
+{
+    const auto history = victim.m_view.historyOf(victim.m_port);
+    if (history && pair.m_head->m_join.load(std::memory_order_acquire) == PairHead::kWantsToJoin)
+    {
+        const std::uint64_t next = history->m_head->m_next.load(std::memory_order_acquire); // [sync:history]
+        pair.m_head->m_floor.store(next, std::memory_order_relaxed);
+        pair.m_head->m_join.store(next, std::memory_order_release); // [sync:join]
+    }
+}
+
+/// After every pair of the victim says PublisherGone: nobody pins anything any more.
+void dropHistory(const Victim& victim)
+{
+    const std::uint32_t used =
+        std::min(victim.m_view.header().m_pairHighWater.load(std::memory_order_acquire), victim.m_view.pairCapacity());
+    for (std::uint32_t i = 0; i < used; ++i)
+    {
+        PairRecord& record = victim.m_view.pair(i);
+        if (record.m_state.load(std::memory_order_acquire) == (PairRecord::Used | PairRecord::History) &&
+            record.m_publisherPort.load(std::memory_order_relaxed) == victim.m_port)
+        {
+            record.m_state.store(0, std::memory_order_release);
+        }
+    }
+}
+
 void retirePublisher(const Victim& victim)
 {
     finishListOperation(victim);
@@ -342,6 +381,7 @@ void retirePublisher(const Victim& victim)
                     }
                     if (pair)
                     {
+                        settleJoin(victim, *pair);
                         settleFloor(*pair);
                         settleReturns(victim, record, *pair);
                     }
@@ -350,6 +390,7 @@ void retirePublisher(const Victim& victim)
                     readers.push_back(record.m_subscriberPort.load(std::memory_order_relaxed));
                 });
     sweepOwnBit(victim);
+    dropHistory(victim);
     notifier::moveEpoch(victim.m_view.header().m_epoch); // [sync:epoch]
     barrierEverywhere();
     // [sync:late-return] A subscriber that wrote a return before it could see the new epoch may never look again: the

@@ -117,11 +117,10 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     {
         return failure(valid.error().code(), "topic '" + request.m_topic + "': " + valid.error().message());
     }
-    if (qos.history() == History::KeepAll || qos.durability() == Durability::TransientLocal)
+    if (qos.history() == History::KeepAll)
     {
         return failure(ErrorCode::IncompatibleQoS, "topic '" + request.m_topic + "': " + toString(qos) +
-                                                       " is not delivered by this version yet; use keepLast and "
-                                                       "volatileDurability");
+                                                       " is not delivered by this version yet; use keepLast");
     }
     recoverDeadOrWarn(); // what the dead had counts neither as a limit nor as the other side of a mismatch
     Control control(*this);
@@ -156,6 +155,7 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                            .m_endpointId = id,
                            .m_depth = qos.depth(),
                            .m_limit = limit,
+                           .m_transientLocal = qos.durability() == Durability::TransientLocal,
                            .m_portLimit = header().m_portsPerTopic,
                            .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0};
     auto holder = (*set)->addPort(port);

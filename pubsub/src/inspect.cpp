@@ -119,6 +119,7 @@ class HolderCount
     {
         findPorts();
         findReturns();
+        findHistories();
         for (std::uint32_t c = 0; c < m_view.classCount(); ++c)
         {
             countClass(c);
@@ -183,6 +184,33 @@ class HolderCount
         std::sort(m_returned.begin(), m_returned.end());
     }
 
+    void findHistories()
+    {
+        for (const Port& port : m_ports)
+        {
+            const bool publishes = m_view.port(port.m_index).m_kind.load(std::memory_order_relaxed) ==
+                                   static_cast<std::uint32_t>(PortKind::Publisher);
+            const auto history = publishes ? m_view.historyOf(port.m_index) : std::nullopt;
+            for (std::uint32_t i = 0; history && i < history->m_depth; ++i)
+            {
+                const std::uint64_t value = history->m_entries[i].load(std::memory_order_acquire); // [sync:history]
+                if (value != 0)
+                {
+                    const std::uint64_t tag = publicationTag(port.m_index, entry::sequenceOf(value));
+                    m_remembered.push_back({entry::chunkOf(value), port.m_index, tag});
+                }
+            }
+        }
+        std::sort(m_remembered.begin(), m_remembered.end());
+    }
+
+    /// Whether a chunk with its owner's bit is more than in the stash or on its way: on loan or in the history.
+    [[nodiscard]] bool ownerUses(std::uint32_t chunk, std::uint32_t port, std::uint64_t tag) const
+    {
+        return tag == publicationTag(port, 0) ||
+               std::binary_search(m_remembered.begin(), m_remembered.end(), Return{chunk, port, tag});
+    }
+
     [[nodiscard]] bool wasReturned(std::uint32_t chunk, std::uint32_t port, std::uint64_t tag) const
     {
         return std::binary_search(m_returned.begin(), m_returned.end(), Return{chunk, port, tag});
@@ -212,12 +240,14 @@ class HolderCount
         for (const Port& port : m_ports)
         {
             const std::uint64_t word = m_view.word(chunk, wordOf(port.m_holder)).load(std::memory_order_acquire);
-            if (port.m_topic != topicOfOwner(owner) || (word & bitOf(port.m_holder)) == 0)
+            const std::uint64_t pins = m_view.joinerWord(chunk, wordOf(port.m_holder)).load(std::memory_order_acquire);
+            if (port.m_topic != topicOfOwner(owner) || ((word | pins) & bitOf(port.m_holder)) == 0)
             {
                 continue;
             }
             const bool isOwner = owner == chunkOwner(port.m_topic, port.m_index);
-            if (isOwner ? tag != publicationTag(port.m_index, 0) : wasReturned(chunk, port.m_index, tag))
+            const bool isPinned = (pins & bitOf(port.m_holder)) != 0;
+            if (isOwner ? !ownerUses(chunk, port.m_index, tag) : !isPinned && wasReturned(chunk, port.m_index, tag))
             {
                 continue; // in its stash or in flight; or given back
             }
@@ -236,7 +266,8 @@ class HolderCount
 
     const PoolView& m_view;
     std::vector<Port> m_ports;
-    std::vector<Return> m_returned; ///< chunk, port, publication
+    std::vector<Return> m_returned;   ///< chunk, port, publication
+    std::vector<Return> m_remembered; ///< the same of what stands in histories
     std::array<std::uint32_t, kMaxPools> m_used{};
     std::map<std::uint32_t, Held> m_held;
 };

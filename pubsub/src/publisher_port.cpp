@@ -54,6 +54,10 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
       m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
+    if (const auto history = view.historyOf(m_me.m_port))
+    {
+        m_history = *history;
+    }
     m_connections.reserve(std::min<std::uint32_t>(view.holderWords() * holder::kBitsPerWord, 1024));
     enter();
     onEpoch(); // subscribers that were there before are matched now
@@ -107,9 +111,9 @@ void PublisherPort::dropGoneSubscribers() noexcept
             [this, &gone](std::uint32_t chunk)
             {
                 returned(chunk, gone, m_view.record(chunk).m_publication.load(std::memory_order_relaxed));
-                if (m_ledger.isFlying(chunk) && holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+                if (m_ledger.isFlying(chunk))
                 {
-                    keep(chunk);
+                    keepIfFree(chunk);
                 }
             });
     }
@@ -173,6 +177,7 @@ void PublisherPort::rebuildMasks() noexcept
         m_masks[connection.m_word] |= connection.m_bit;
         m_usedWords = std::max(m_usedWords, connection.m_word + 1);
     }
+    m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }
 
 void PublisherPort::updateBudgets() noexcept
@@ -314,6 +319,52 @@ void PublisherPort::keep(std::uint32_t chunk) noexcept
     m_ledger.landed(chunk);
 }
 
+/// Whether nobody but us has a right to a chunk in flight.
+bool PublisherPort::isFree(std::uint32_t chunk) const noexcept
+{
+    return holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords) && isUnpinned(chunk);
+}
+
+/// Whether no late joiner can have the chunk: it has left the history, and sealed nobody pins it any more.
+bool PublisherPort::isUnpinned(std::uint32_t chunk) const noexcept
+{
+    return m_history.m_head == nullptr || (!m_ledger.isRemembered(chunk) && holders::sealJoiners(m_view, chunk));
+}
+
+/// Puts a message into the history; the one that it replaces may be free then.
+[[gnu::noinline]] void PublisherPort::remember(std::uint64_t sequence, std::uint32_t chunk) noexcept
+{
+    std::atomic<std::uint64_t>& place = m_history.entry(sequence);
+    const std::uint64_t former = place.load(std::memory_order_relaxed); // ours
+    // [sync:history] Release: payload, header and tag come before. Partner: SubscriberPort::pin().
+    place.store(entry::make(sequence, chunk), std::memory_order_release);
+    m_history.m_head->m_next.store(sequence + 1, std::memory_order_release);
+    m_ledger.remember(chunk, true);
+    if (former != 0 && entry::chunkOf(former) < m_view.maxChunks() && m_ledger.isRemembered(entry::chunkOf(former)))
+    {
+        m_ledger.remember(entry::chunkOf(former), false);
+        keepIfFree(entry::chunkOf(former));
+    }
+    meetNewcomers();
+}
+
+/// Who joined during this call finds its message in the history, but may have looked already: it is met now, and woken.
+void PublisherPort::meetNewcomers() noexcept
+{
+    // [sync:history] The entry first, then the epoch: a joiner moves the epoch, runs a barrier on this core and then
+    // looks at the history. Partner: SubscriberPort::joinHistory().
+    if (m_needsFence)
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch)
+    {
+        onEpoch();
+        wakeReceivers();
+    }
+}
+
 /// `from` has no further right to publication `tag` of `chunk`: returned, evicted or gone. The bit is checked, so a hint
 /// acts once.
 void PublisherPort::returned(std::uint32_t chunk, const Connection& from, std::uint64_t tag) noexcept
@@ -330,10 +381,7 @@ void PublisherPort::returned(std::uint32_t chunk, const Connection& from, std::u
         return;
     }
     target.fetch_and(~from.m_bit, std::memory_order_acq_rel);
-    if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
-    {
-        keep(chunk);
-    }
+    keepIfFree(chunk);
 }
 
 /// One return. Once everybody has given the chunk back it is ours alone; until then the bits are gathered.
@@ -351,7 +399,7 @@ inline void PublisherPort::takeBack(const Connection& from, std::uint64_t value)
         return;
     }
     const std::uint64_t bits = target.load(std::memory_order_acquire);
-    if (m_usedWords == 1 && (bits & kBits) == from.m_lastReader) [[likely]]
+    if (m_keepsAtOnce && (bits & kBits) == from.m_lastReader) [[likely]]
     {
         // keep() for a single word and the last reader: no bit was gathered before. [sync:holder-word]
         target.store(bits - from.m_bit + holder::kGenerationStep, std::memory_order_release);
@@ -414,6 +462,7 @@ void PublisherPort::applyReturns() noexcept
             const std::uint64_t left = m_view.word(chunk, x).load(std::memory_order_acquire) & kBits;
             all &= (left & ~m_ledger.returned(chunk, x)) == ownBit(x);
         }
+        all = all && isUnpinned(chunk);
         for (std::uint32_t x = 0; x < m_usedWords; ++x)
         {
             const std::uint64_t bits = m_ledger.returned(chunk, x);
@@ -423,7 +472,7 @@ void PublisherPort::applyReturns() noexcept
             }
             m_ledger.returned(chunk, x) = 0;
         }
-        if (all || holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
+        if (all || isFree(chunk))
         {
             keep(chunk);
         }
@@ -434,14 +483,7 @@ void PublisherPort::applyReturns() noexcept
 /// Bits that were cleared without a hint: full rings, dead subscribers, samples dropped on other threads.
 void PublisherPort::scan() noexcept
 {
-    m_ledger.forEachFlight(
-        [this](std::uint32_t chunk)
-        {
-            if (holders::heldOnlyBy(m_view, chunk, m_me.m_holder, m_usedWords))
-            {
-                keep(chunk);
-            }
-        });
+    m_ledger.forEachFlight([this](std::uint32_t chunk) { keepIfFree(chunk); });
 }
 
 /// After all slots are set, so that nobody waits for another's system call.

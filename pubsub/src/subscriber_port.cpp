@@ -52,6 +52,7 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
       m_generation(fork_guard::generation()),
       m_payloadBytes(payloadBytes),
       m_heldLimit(grant.m_limit),
+      m_wantsHistory(m_record->m_history.load(std::memory_order_relaxed) != 0),
       m_needsFence(!notifier::registerProcess()),
       m_spin(grant.m_spin),
       m_domain(std::move(domain)),
@@ -151,6 +152,10 @@ void SubscriberPort::findNewPublishers()
         connection.m_used = true;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
         connection.m_reachable = connection.m_gone ? 0 : incarnation;
+        if (m_wantsHistory)
+        {
+            joinHistory(connection);
+        }
         m_goneCount += connection.m_gone ? 1U : 0U;
     }
 }
@@ -159,6 +164,10 @@ void SubscriberPort::findNewPublishers()
 bool SubscriberPort::isDrained(const Connection& connection) const noexcept
 {
     const PairHead& head = *connection.m_pair.m_head;
+    if (connection.m_historyPending)
+    {
+        return false;
+    }
     std::uint64_t position = connection.m_position;
     if (position == 0)
     {
@@ -191,6 +200,10 @@ void SubscriberPort::forgetDrained() noexcept
 /// Whether the publisher has seen us; then our position is the first entry that is meant for us.
 [[gnu::noinline]] bool SubscriberPort::join(Connection& connection) noexcept
 {
+    if (connection.m_historyPending)
+    {
+        return false; // first what came before
+    }
     // [sync:join] Acquire: the floor was set before. Partner: PublisherPort::findNewSubscribers().
     const std::uint64_t first = connection.m_pair.m_head->m_join.load(std::memory_order_acquire);
     if (first == PairHead::kWantsToJoin || first == 0)
@@ -252,6 +265,17 @@ void SubscriberPort::forgetDrained() noexcept
                          publicationTag(publisherPort, entry::sequenceOf(value)));
 }
 
+/// There is no publisher to give it back to, or it came out of a history.
+[[gnu::noinline]] void SubscriberPort::releaseToNobody(const HeldChunk& held) noexcept
+{
+    if (held.m_incarnation == HeldChunk::kPinned)
+    {
+        dropPin(entry::chunkOf(held.m_entry));
+        return;
+    }
+    dropOwnBit(held.m_publisherPort, held.m_entry);
+}
+
 /// On a thread that is not the port's owner.
 [[gnu::noinline]] void SubscriberPort::releaseElsewhere(const HeldChunk& held) noexcept
 {
@@ -259,7 +283,7 @@ void SubscriberPort::forgetDrained() noexcept
     {
         return; // the parent's
     }
-    dropOwnBitForeign(held);
+    held.m_incarnation == HeldChunk::kPinned ? dropPin(entry::chunkOf(held.m_entry)) : dropOwnBitForeign(held);
     if (m_samples.removeForeign())
     {
         finish();
@@ -302,9 +326,21 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
     return chunk - in->m_firstChunk < known;
 }
 
-/// The publisher whose turn it is has nothing: the others, once each.
+/// The publisher whose turn it is has nothing: the others, once each. Histories come before queues.
 [[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeOther()
 {
+    if (const std::uint32_t pending = m_historiesPending; pending != 0)
+    {
+        auto taken = takeHistory();
+        if (taken || taken.error() != TakeError::NoData)
+        {
+            return taken;
+        }
+        if (m_historiesPending != pending)
+        {
+            return takeAny(); // a queue is open now
+        }
+    }
     for (std::uint32_t i = 1; i < m_connectionCount; ++i)
     {
         m_next = m_next + 1 < m_connectionCount ? m_next + 1 : 0;

@@ -103,6 +103,13 @@ inline std::string auditClass(const PoolView& view, const PoolView::Class& in)
                                     std::to_string(sequenceOfTag(view.record(chunk).m_publication.load())));
             }
         }
+        for (std::uint32_t x = 0; x < view.holderWords(); ++x)
+        {
+            if (joiner::bitsOf(view.joinerWord(chunk, x).load()) != 0)
+            {
+                complain(chunk, "is pinned by a joiner");
+            }
+        }
         if (!listed[i])
         {
             complain(chunk, "is not in the free list");

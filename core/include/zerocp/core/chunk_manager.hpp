@@ -6,6 +6,8 @@
 ///   word 0          | generation 16 | state 2 | holder bits 46 |
 ///   words 1 .. K-1  | generation 16 |    0  2 | holder bits 46 |
 ///
+///   K joiner words  | generation 18 | joiner bits 46 |      subscribers that pinned the chunk in a history (history.hpp)
+///
 /// A bit is a port's index within its topic; in state Freeing the 46 bits of word 0 are the number of the port that
 /// frees. Clearing a bit is idempotent, so whatever a crash interrupts can be done again. While its publisher lives,
 /// only the publisher sets bits and changes generation and state; a subscriber clears its own bit; after a death that
@@ -65,6 +67,22 @@ inline constexpr std::uint64_t kGenerationStep = 1ULL << 48; ///< added to a wor
 }
 
 } // namespace holder
+
+/// Joiner words. Changed by exchange only; bits stand there only while, or shortly after, the chunk is in a history.
+namespace joiner
+{
+
+[[nodiscard]] constexpr std::uint64_t bitsOf(std::uint64_t word) noexcept
+{
+    return word & holder::kBits;
+}
+/// `word`, which has no bits, with the next of its 2^18 generations.
+[[nodiscard]] constexpr std::uint64_t sealed(std::uint64_t word) noexcept
+{
+    return word + (1ULL << holder::kBitsPerWord);
+}
+
+} // namespace joiner
 
 /// Names one publication: port number 20 | sequence 44 (its low 42 bits travel in queue slots).
 inline constexpr std::uint64_t kSequenceMask = (1ULL << 42) - 1;

@@ -27,9 +27,9 @@ namespace holders
 [[nodiscard]] std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderId& me,
                                 std::uint32_t wanted, std::span<std::uint32_t> out) noexcept;
 
-/// Takes `holderIndex`'s bit from `chunk`, but only if its last publication is `tag` (0: any). Who takes the last bit of
-/// a chunk leaves Freeing(port) in the same exchange, so the word itself tells what a crash interrupted.
-/// True: the chunk is now Freeing(port) and the caller puts it back. Idempotent: nobody's bit is taken twice.
+/// Takes `holderIndex`'s bit from `chunk`, but only if its last publication is `tag` (0: any), and adopts the chunk if
+/// it was the last. True: the chunk is now Freeing(port) and the caller puts it back, so the word itself tells what a
+/// crash interrupted. Idempotent: nobody's bit is taken twice.
 [[nodiscard]] bool drop(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
                         std::uint64_t tag) noexcept;
 
@@ -47,12 +47,19 @@ void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port
 void dropAndFree(const PoolView& view, std::uint32_t port, std::uint32_t chunk, std::uint32_t holderIndex,
                  std::uint64_t tag) noexcept;
 
-/// drop() in two steps for threads that may not use the port: clear() takes the bit and says whether nobody holds the
+/// The steps of drop(), for threads that may not use the port: clear() takes the bit and says whether nobody holds the
 /// chunk any more; then the thread that may use the port calls adopt(), which says whether the chunk is now
 /// Freeing(port). A crash in between leaves an orphan, which recovery of any port adopts.
 [[nodiscard]] bool clear(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex,
                          std::uint64_t tag) noexcept;
 [[nodiscard]] bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;
+
+/// Seals the joiner words of a chunk that has left its publisher's history or has no owner any more. False: a joiner has
+/// pinned it, and whoever clears that bit adopts or the owner looks again.
+[[nodiscard]] bool sealJoiners(const PoolView& view, std::uint32_t chunk) noexcept;
+
+/// Gives up a pin; adopt() follows. Any thread.
+void unpin(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept;
 
 /// Marks a chunk that `me` alone holds as Freeing(me); putBack() follows.
 void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;

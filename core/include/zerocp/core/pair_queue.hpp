@@ -86,6 +86,7 @@ struct alignas(kCacheLineBytes) PairRecord
         Used = 1,
         PublisherGone = 2,
         SubscriberGone = 4,
+        History = 8, ///< not a pair: the block of publisher m_publisherPort's history (history.hpp), m_depth deep
     };
 
     std::atomic<std::uint32_t> m_state; ///< Flags; 0 = the record is free

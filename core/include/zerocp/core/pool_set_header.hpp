@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "zerocp/core/history.hpp"
 #include "zerocp/core/mempool_manager.hpp"
 #include "zerocp/core/pair_queue.hpp"
 #include "zerocp/core/port_record.hpp"
@@ -63,9 +64,11 @@ static_assert(std::is_standard_layout_v<PoolSetHeader> && std::is_trivially_dest
                                           sizeof(PortRecord),
                                           sizeof(PairHead),
                                           sizeof(PairRecord),
+                                          sizeof(HistoryHead),
                                           offsetof(ChunkManager, m_publication),
                                           offsetof(PortRecord, m_note),
                                           offsetof(PortRecord, m_sleep),
+                                          offsetof(PortRecord, m_history),
                                           offsetof(PairRecord, m_blockOffset),
                                           holder::kBitsPerWord,
                                           PortRecord::kBatch,

@@ -88,6 +88,11 @@ class PoolView
         return *reinterpret_cast<std::atomic<std::uint64_t>*>(m_records + m_recordStride * chunk + 80 + 8ULL * index);
     }
 
+    [[nodiscard]] std::atomic<std::uint64_t>& joinerWord(std::uint32_t chunk, std::uint32_t index) const noexcept
+    {
+        return word(chunk, m_holderWords + index);
+    }
+
     /// Header of a chunk of class `in`, through the writable mapping.
     [[nodiscard]] ChunkHeader* writable(const Class& in, std::uint32_t chunk) const noexcept
     {
@@ -108,6 +113,9 @@ class PoolView
 
     /// Addresses of a pair's block; nothing if the record's offsets or counts do not fit the segment.
     [[nodiscard]] std::optional<PairView> pairView(const PairRecord& record) const noexcept;
+
+    /// The history of publisher `port`; nothing if it has none or its record does not fit the segment.
+    [[nodiscard]] std::optional<HistoryView> historyOf(std::uint32_t port) const noexcept;
 
   private:
     [[nodiscard]] static std::uint64_t placeOf(const Class& in, std::uint32_t chunk) noexcept

@@ -5,7 +5,7 @@
 ///            m_endpointId | m_sequence | m_depth m_limit
 ///   line 1   m_note m_done m_operations | m_batchCount
 ///   line 2   m_batch[16]
-///   line 3   m_sleep m_classes | m_naps m_rescues   (subscribers: the futex word of notifier.hpp)
+///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history  (subscribers: the futex word of notifier.hpp)
 ///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
 #pragma once
 
@@ -76,6 +76,9 @@ struct alignas(kCacheLineBytes) PortRecord
     std::atomic<std::uint32_t> m_classes; ///< publishers: bit p = it draws from size class p; under the control lock
     std::atomic<std::uint64_t> m_naps;    ///< writer: the port; times it slept
     std::atomic<std::uint64_t> m_rescues; ///< writer: the port; times it found data without having been woken
+    /// Transient-local ports, else 0. A publisher's: 1 + the pair record of its history. A subscriber's: 1. Under the
+    /// control lock.
+    std::atomic<std::uint32_t> m_history;
 
     // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;

@@ -42,6 +42,7 @@ struct PortRequest
     std::uint64_t m_endpointId{0};
     std::uint32_t m_depth{0};
     std::uint32_t m_limit{0};
+    bool m_transientLocal{false};
     std::uint32_t m_portLimit{0};  ///< limits.ports_per_topic
     std::uint64_t m_chunkBytes{0}; ///< automatic sets: payload of the class it draws from; 0: added when needed
 };
@@ -100,6 +101,8 @@ class PoolSet
     Expected<std::uint32_t, Error> takePairRecord();
     Expected<std::uint64_t, Error> placeBlock(std::uint64_t bytes);
     Expected<void, Error> makePair(std::uint32_t publisher, std::uint32_t subscriber);
+    /// Block of a transient-local publisher's history. Goes with the port.
+    Expected<void, Error> makeHistory(std::uint32_t publisher);
     Expected<void, Error> commitManagement(const void* first, std::uint64_t bytes);
     /// Commits every class's chunks up to what all publishers that draw from it may need; new ones in `port`'s name.
     Expected<void, Error> commitBudgets(std::uint32_t port);
@@ -119,7 +122,7 @@ class PoolSet
 };
 
 /// Chunks that publisher `port` may own at once: its loans, the newest window that any of its queues can hold, what its
-/// subscribers may hold (and one that an eviction left to each), and its stash. Sum of architecture decision "sizing".
+/// subscribers may hold (and one that an eviction left to each) or have pinned in its history, and its stash. Sum of architecture decision "sizing".
 [[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port,
                                             std::uint64_t chunkBytes) noexcept;
 

@@ -72,6 +72,10 @@ class ChunkLedger
     {
         return m_entries[chunk].m_flight == Flight::Flying;
     }
+    /// Whether it stands in the history.
+    void remember(std::uint32_t chunk, bool remembered) noexcept { m_entries[chunk].m_remembered = remembered; }
+    [[nodiscard]] bool isRemembered(std::uint32_t chunk) const noexcept { return m_entries[chunk].m_remembered; }
+
     /// Everybody has given it back: from its flight into the stash.
     void landed(std::uint32_t chunk) noexcept
     {
@@ -119,7 +123,7 @@ class ChunkLedger
     void clearTouched() noexcept { m_touchedCount = 0; }
 
   private:
-    enum class Flight : std::uint16_t
+    enum class Flight : std::uint8_t
     {
         Unlisted,
         Flying,
@@ -130,6 +134,7 @@ class ChunkLedger
         std::uint32_t m_next; ///< in its stash
         std::uint16_t m_class;
         Flight m_flight;
+        bool m_remembered;
     };
     struct Chain
     {

@@ -121,6 +121,17 @@ class PublisherPort
     void drainForeignDrops() noexcept;
     void makeRoom(Connection& connection, std::uint64_t sequence) noexcept;
     void takeBack(const Connection& from, std::uint64_t value) noexcept;
+    void remember(std::uint64_t sequence, std::uint32_t chunk) noexcept;
+    void meetNewcomers() noexcept;
+    [[nodiscard]] bool isFree(std::uint32_t chunk) const noexcept;
+    void keepIfFree(std::uint32_t chunk) noexcept
+    {
+        if (isFree(chunk))
+        {
+            keep(chunk);
+        }
+    }
+    [[nodiscard]] bool isUnpinned(std::uint32_t chunk) const noexcept;
     void returned(std::uint32_t chunk, const Connection& from, std::uint64_t tag) noexcept;
     void keep(std::uint32_t chunk) noexcept;
     void backToStash(std::uint32_t chunk) noexcept
@@ -155,6 +166,8 @@ class PublisherPort
     std::uint64_t m_generation;
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
+    bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
+    HistoryView m_history;        ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
     std::byte* m_lastBase{nullptr}; ///< header of that class's first chunk, which is ...
@@ -280,7 +293,7 @@ inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t 
         static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
     header.m_publisherId = m_grant.m_id;
     m_loans.remove();
-    if (m_connections.empty())
+    if (m_connections.empty() && m_history.m_head == nullptr)
     {
         backToStash(loan.m_chunk);
         return answer;
@@ -292,6 +305,10 @@ inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t 
     markReceivers(record);
     const bool someoneSleeps = setReceiverSlots(sequence, chunk);
     m_ledger.startFlight(chunk);
+    if (m_history.m_head != nullptr) [[unlikely]]
+    {
+        remember(sequence, chunk);
+    }
     if (someoneSleeps || m_needsFence) [[unlikely]]
     {
         wakeReceivers();

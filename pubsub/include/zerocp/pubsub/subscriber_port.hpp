@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "zerocp/core/fork_guard.hpp"
+#include "zerocp/core/history.hpp"
 #include "zerocp/core/holders.hpp"
 #include "zerocp/core/notifier.hpp"
 #include "zerocp/core/pair_queue.hpp"
@@ -29,6 +30,8 @@ class SubscriberPort
     /// A chunk that this port holds, and where it came from.
     struct HeldChunk
     {
+        static constexpr std::uint64_t kPinned = ~0ULL; ///< instead of an incarnation: out of a history
+
         std::uint64_t m_entry;       ///< as it stood in the slot
         std::uint64_t m_incarnation; ///< of the pair it came through
         std::uint32_t m_connection;
@@ -90,7 +93,11 @@ class SubscriberPort
         std::uint64_t m_incarnation{0}; ///< of the pair
         std::uint64_t m_reachable{0};   ///< the same while the publisher is there to see returns, else 0
         std::uint32_t m_publisherPort{0};
-        std::uint32_t m_record{0}; ///< of the pair
+        std::uint32_t m_record{0};           ///< of the pair
+        std::vector<std::uint64_t> m_pins{}; ///< entries of its history that we have pinned, oldest last
+        HistoryView m_history{};
+        std::uint64_t m_historyNext{0}; ///< after the pinned ones
+        bool m_historyPending{false};   ///< messages from before m_join are still to come
         bool m_used{false};
         bool m_gone{false}; ///< the publisher left or died; what it published can still be taken
     };
@@ -101,6 +108,11 @@ class SubscriberPort
 
     [[nodiscard]] bool poll(Connection& connection, std::uint64_t& value) noexcept;
     [[nodiscard]] bool join(Connection& connection) noexcept;
+    void joinHistory(Connection& connection);
+    [[nodiscard]] bool pin(const Connection& connection, std::uint64_t sequence, std::uint64_t& value);
+    [[nodiscard]] bool nextOfHistory(Connection& connection, std::uint64_t& value);
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeHistory();
+    void dropPin(std::uint32_t chunk) noexcept;
     [[nodiscard]] bool skipLost(Connection& connection) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
@@ -112,6 +124,7 @@ class SubscriberPort
     void giveBack(Connection& connection, std::uint64_t value) noexcept;
     [[nodiscard]] bool hasRoom(Connection& connection) noexcept;
     void dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept;
+    void releaseToNobody(const HeldChunk& held) noexcept;
     void releaseElsewhere(const HeldChunk& held) noexcept;
     void dropOwnBitForeign(const HeldChunk& held) noexcept;
     void checkEpoch();
@@ -133,6 +146,8 @@ class SubscriberPort
     std::uint64_t m_generation;
     std::uint64_t m_payloadBytes;
     std::uint32_t m_heldLimit;
+    const bool m_wantsHistory;
+    std::uint32_t m_historiesPending{0};
     const bool m_needsFence;
     std::uint32_t m_next{0}; ///< connection whose turn it is
     std::uint32_t m_connectionCount{0};
@@ -262,7 +277,7 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
     }
     else
     {
-        dropOwnBit(held.m_publisherPort, held.m_entry);
+        releaseToNobody(held);
     }
     // [sync:late-return] The ring first, then the epoch: whoever retires a publisher moves the epoch, runs a barrier on
     // every core and then looks at the rings again. A return that it does not see, we see to ourselves.

@@ -335,6 +335,54 @@ TEST(Sizing, NoLoanFailsInSeveralProcessesWhileLimitsAreKept)
     }
 }
 
+TEST(Sizing, NoLoanFailsWhenEveryoneHoldsAllThatItMay)
+{
+    OneNode one;
+    Random random(testSeed());
+    using Message = Block<kMostBytes>; // the fewest spare chunks
+    for (int round = 0; round < (kSanitized ? 10 : 60) && !::testing::Test::HasFailure(); ++round)
+    {
+        const std::uint64_t most = 1 + random.below(8);
+        auto publisher = one.publisher<Message>(QoS{}.maxLoans(static_cast<std::uint32_t>(most)));
+        const auto publish = [&publisher](std::uint64_t count)
+        {
+            for (; count > 0; --count)
+            {
+                auto loan = publisher.loan();
+                ASSERT_TRUE(loan) << toString(loan.error());
+                ASSERT_TRUE(publisher.publish(std::move(*loan)));
+            }
+        };
+        std::vector<Subscriber<Message>> subscribers;
+        std::vector<std::vector<Sample<Message>>> held(random.below(kMostSubscribers + 1));
+        std::uint64_t deepest = 1;
+        for (std::vector<Sample<Message>>& samples : held)
+        {
+            const std::uint64_t depth = 1 + random.below(64);
+            const std::uint64_t limit = 1 + random.below(8);
+            subscribers.push_back(one.subscriber<Message>(
+                QoS{}.keepLast(static_cast<std::uint32_t>(depth)).maxHeld(static_cast<std::uint32_t>(limit))));
+            deepest = std::max(deepest, depth);
+            samples.reserve(limit);
+            // Nobody else has these: those who came before hold what they may, and only the newest lie in their queues.
+            while (samples.size() < samples.capacity())
+            {
+                publish(1);
+                samples.push_back(subscribers.back().take().value());
+            }
+        }
+        publish(2 * deepest);
+        std::vector<Loan<Message>> loans;
+        for (std::uint64_t i = 0; i < most; ++i)
+        {
+            auto loan = publisher.loan();
+            ASSERT_TRUE(loan) << toString(loan.error()) << ", loan " << i << " of " << most << " with "
+                              << subscribers.size() << " subscribers";
+            loans.push_back(std::move(*loan));
+        }
+    }
+}
+
 TEST(Sizing, BeyondALimitEachCallNamesThatLimit)
 {
     Config config;

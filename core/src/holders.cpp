@@ -1,5 +1,6 @@
 #include "zerocp/core/holders.hpp"
 
+#include <array>
 #include <optional>
 
 namespace ZeroCP::holders
@@ -34,10 +35,9 @@ bool hasNoHolder(const PoolView& view, std::uint32_t chunk) noexcept
     return true;
 }
 
-} // namespace
-
-std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderId& me, std::uint32_t wanted,
-                  std::span<std::uint32_t> out) noexcept
+/// pop() without the figures.
+std::uint32_t take(const PoolView& view, const PoolView::Class& in, const HolderId& me, std::uint32_t wanted,
+                   std::span<std::uint32_t> out) noexcept
 {
     const std::uint32_t count = freelist::popBatch(in.m_list, me.m_port, wanted, out);
     if (count == 0)
@@ -63,7 +63,35 @@ std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderI
         }
     }
     freelist::popDone(in.m_list, me.m_port);
+    return count;
+}
+
+} // namespace
+
+std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderId& me, std::uint32_t wanted,
+                  std::span<std::uint32_t> out) noexcept
+{
+    const std::uint32_t count = take(view, in, me, wanted, out);
     in.m_pool->countOut(count);
+    return count;
+}
+
+std::uint32_t retire(const PoolView& view, const PoolView::Class& in, const HolderId& me, std::uint32_t wanted) noexcept
+{
+    std::array<std::uint32_t, PortRecord::kBatch> numbers{};
+    const std::uint32_t count = take(view, in, me, wanted, numbers);
+    for (std::uint32_t i = 0; i < count; ++i)
+    {
+        for (std::uint32_t x = 0; x < view.holderWords(); ++x)
+        {
+            std::atomic<std::uint64_t>& target = view.word(numbers[i], x);
+            const std::uint64_t generation = generationOf(target.load(std::memory_order_relaxed)) + 1;
+            // [sync:holder-word] Plain stores: the bit of `me` stands alone. Word 0 first, as in markFreeing(). Release:
+            // whoever sees the chunk Retired sees it without a publication. Partner: whoever counts a class's chunks.
+            target.store(word(generation, x == 0 ? ChunkState::Retired : ChunkState::Free, 0),
+                         std::memory_order_release);
+        }
+    }
     return count;
 }
 
@@ -147,7 +175,7 @@ bool adopt(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexce
                                          std::memory_order_seq_cst);
 }
 
-void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
+void addFree(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
              std::span<std::uint32_t> chunks) noexcept
 {
     if (chunks.empty())
@@ -171,6 +199,12 @@ void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port
         }
     }
     freelist::pushDone(in.m_list, port);
+}
+
+void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
+             std::span<std::uint32_t> chunks) noexcept
+{
+    addFree(view, in, port, chunks);
     in.m_pool->countBack(static_cast<std::uint32_t>(chunks.size()));
 }
 

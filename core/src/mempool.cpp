@@ -49,6 +49,7 @@ bool MemPool::initialize(const Place& place, const PoolRegistry& registry) noexc
     m_firstChunk = place.m_firstChunk;
     m_usedChunk.store(0, std::memory_order_relaxed); // nobody else knows the pool yet
     m_highWater.store(0, std::memory_order_relaxed);
+    m_retired.store(0, std::memory_order_relaxed);
     m_chunkNums.store(place.m_chunkNums, std::memory_order_release); // [sync:pool-grow]
     return true;
 }
@@ -99,7 +100,8 @@ bool MemPool::deallocate(void* payload) noexcept
 std::uint32_t MemPool::getFreeChunks() const noexcept
 {
     const std::uint32_t total = getTotalChunks();
-    return total - std::min(total, getUsedChunks());
+    const std::uint32_t out = getUsedChunks() + m_retired.load(std::memory_order_relaxed);
+    return total - std::min(total, out);
 }
 
 void MemPool::addChunks(std::uint32_t count) noexcept

@@ -363,6 +363,27 @@ Expected<void, Error> SharedMemory::commit(std::uint64_t offset, std::uint64_t b
     return {};
 }
 
+Expected<void, Error> SharedMemory::release(std::uint64_t offset, std::uint64_t bytes)
+{
+    ZCP_EXPECTS(m_base != nullptr, "release on an empty SharedMemory");
+    const std::uint64_t first = alignUp(std::min(offset, m_bytes), kPageBytes);
+    const std::uint64_t last = (offset + std::min(bytes, m_bytes - std::min(offset, m_bytes))) & ~(kPageBytes - 1);
+    if (first >= last)
+    {
+        return {};
+    }
+    constexpr int kHole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    while (::fallocate(m_descriptor, kHole, static_cast<off_t>(first), static_cast<off_t>(last - first)) != 0)
+    {
+        if (errno != EINTR)
+        {
+            const std::string call = "fallocate(PUNCH_HOLE) of " + std::to_string(last - first) + " bytes";
+            return tl::unexpected(systemError(path().string(), call, errno));
+        }
+    }
+    return {};
+}
+
 Expected<bool, Error> SharedMemory::publish()
 {
     ZCP_EXPECTS(m_base != nullptr, "publish on an empty SharedMemory");

@@ -104,6 +104,7 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
         port.m_state.store(static_cast<std::uint32_t>(PortState::Dying), std::memory_order_release);
         return tl::unexpected(grown.error());
     }
+    giveBack(*index); // what publishers had when the last endpoint left
     return HolderId{*index, *bit, request.m_topic};
 }
 

@@ -487,7 +487,7 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
 
 } // namespace
 
-bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive)
+bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, const LastAct& lastAct)
 {
     if (!view.refresh())
     {
@@ -510,11 +510,15 @@ bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive)
     {
         return false;
     }
+    if (lastAct)
+    {
+        lastAct(port); // Dying still: if we die in it, all of this is repeated
+    }
     record.m_state.store(static_cast<std::uint32_t>(PortState::Off), std::memory_order_release); // [sync:port]
     return true;
 }
 
-std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive)
+std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive, const LastAct& lastAct)
 {
     std::uint32_t left = 0;
     const std::uint32_t used =
@@ -523,7 +527,7 @@ std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive)
     {
         const bool dying =
             view.port(port).m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Dying);
-        left += dying && !retire(view, port, isAlive) ? 1U : 0U;
+        left += dying && !retire(view, port, isAlive, lastAct) ? 1U : 0U;
     }
     return left;
 }

@@ -188,8 +188,7 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     if (auto connected = (*set)->connect(holder->m_port); !connected)
     {
         record.m_state.store(kFree, std::memory_order_release);
-        static_cast<void>(recovery::retire((*set)->control(), holder->m_port,
-                                           [this](std::uint32_t process) { return isAlive(process); }));
+        static_cast<void>(retirePort(**set, holder->m_port));
         return undo(Error(connected.error().code(), "topic '" + request.m_topic + "': " + connected.error().message()));
     }
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
@@ -208,8 +207,7 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
     static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
-    recovery::retire(grant.m_set->control(), grant.m_holder.m_port,
-                     [this](std::uint32_t process) { return isAlive(process); });
+    retirePort(*grant.m_set, grant.m_holder.m_port);
     record.m_state.store(kFree, std::memory_order_release);
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
     releaseTopicIfUnused(grant.m_holder.m_topic);
@@ -526,7 +524,8 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
                 port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
             if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
             {
-                const bool retired = recovery::retire(view, p, alive);
+                const bool retired =
+                    recovery::retire(view, p, alive, [&set](std::uint32_t last) { (*set)->giveBack(last); });
                 // Dying ports are found again without their process; one that could not be looked at is not.
                 complete &= retired || port.m_state.load(std::memory_order_acquire) ==
                                            static_cast<std::uint32_t>(PortState::Dying);
@@ -598,6 +597,13 @@ void Domain::releaseWhatNobodyUses()
     removeFilesBut(listed);
 }
 
+bool Domain::retirePort(PoolSet& set, std::uint32_t port)
+{
+    return recovery::retire(
+        set.control(), port, [this](std::uint32_t slot) { return isAlive(slot); },
+        [&set](std::uint32_t last) { set.giveBack(last); });
+}
+
 std::uint32_t Domain::retireDyingPorts()
 {
     std::uint32_t left = 0;
@@ -616,7 +622,9 @@ std::uint32_t Domain::retireDyingPorts()
 
 std::uint32_t Domain::retireDyingPorts(PoolSet& set)
 {
-    return recovery::retireDying(set.control(), [this](std::uint32_t slot) { return isAlive(slot); });
+    return recovery::retireDying(
+        set.control(), [this](std::uint32_t slot) { return isAlive(slot); },
+        [&set](std::uint32_t port) { set.giveBack(port); });
 }
 
 } // namespace ZeroCP

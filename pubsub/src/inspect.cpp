@@ -127,6 +127,8 @@ class HolderCount
     }
 
     [[nodiscard]] std::uint32_t used(std::uint32_t classIndex) const { return m_used[classIndex]; }
+    /// Chunks that there are: those whose memory was given back do not count.
+    [[nodiscard]] std::uint32_t present(std::uint32_t classIndex) const { return m_present[classIndex]; }
     [[nodiscard]] const std::map<std::uint32_t, Held>& byPort() const { return m_held; }
 
   private:
@@ -222,7 +224,10 @@ class HolderCount
         const std::uint32_t chunks = std::min(in.m_pool->getTotalChunks(), in.m_endChunk - in.m_firstChunk);
         for (std::uint32_t i = 0; i < chunks; ++i)
         {
-            m_used[classIndex] += countChunk(in, in.m_firstChunk + i) ? 1U : 0U;
+            const std::uint32_t chunk = in.m_firstChunk + i;
+            const bool retired = stateOf(m_view.word(chunk, 0).load(std::memory_order_acquire)) == ChunkState::Retired;
+            m_present[classIndex] += retired ? 0U : 1U;
+            m_used[classIndex] += !retired && countChunk(in, chunk) ? 1U : 0U;
         }
     }
 
@@ -269,6 +274,7 @@ class HolderCount
     std::vector<Return> m_returned;   ///< chunk, port, publication
     std::vector<Return> m_remembered; ///< the same of what stands in histories
     std::array<std::uint32_t, kMaxPools> m_used{};
+    std::array<std::uint32_t, kMaxPools> m_present{};
     std::map<std::uint32_t, Held> m_held;
 };
 
@@ -320,7 +326,7 @@ void addPoolSet(std::uint32_t index, const OpenSet& set, Names& names, DomainSna
     for (std::uint32_t c = 0; c < set.m_view.classCount(); ++c)
     {
         const PoolView::Class& in = set.m_view.classAt(c);
-        const std::uint32_t total = in.m_pool->getTotalChunks();
+        const std::uint32_t total = count.present(c);
         pools.pools.push_back({in.m_chunkSize, total, total - std::min(total, count.used(c)),
                                in.m_pool->m_highWater.load(std::memory_order_relaxed)});
     }

@@ -85,6 +85,7 @@ void PublisherPort::onEpoch() noexcept
     findNewSubscribers();
     rebuildMasks();
     updateBudgets();
+    trim(); // a budget may have shrunk
     m_epoch = epoch;
     m_fastEpoch = m_needsFence ? kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
@@ -499,14 +500,18 @@ void PublisherPort::scan() noexcept
     }
 }
 
-/// What exceeds the stash goes back to the shared list at once, so that others of the pool set can have it.
+/// What exceeds the stash or the budget goes back to the shared list at once, so that others of the pool set can have it.
 void PublisherPort::trim() noexcept
 {
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
-        if (m_ledger.stashed(pool) > 2 * m_stashes[pool])
+        const std::uint32_t stashed = m_ledger.stashed(pool);
+        const std::uint32_t spare = stashed > 2 * m_stashes[pool] ? stashed - m_stashes[pool] : 0;
+        const std::uint32_t excess = m_ownedOf[pool] - std::min(m_ownedOf[pool], m_budgets[pool]);
+        const std::uint32_t count = std::max(spare, std::min(excess, stashed));
+        if (count != 0)
         {
-            giveBack(pool, m_ledger.stashed(pool) - m_stashes[pool]);
+            giveBack(pool, count);
         }
     }
 }

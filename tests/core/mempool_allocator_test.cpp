@@ -541,7 +541,7 @@ std::set<std::uint64_t> freeWords()
     std::set<std::uint64_t> words{offsetof(SegmentHeader, m_creatorPid), offsetof(SegmentHeader, m_reserved)};
     const auto addPool = [&words](std::uint64_t pool)
     {
-        words.insert(pool + offsetof(MemPool, m_highWater)); // with m_reserved behind it
+        words.insert(pool + offsetof(MemPool, m_highWater)); // with m_retired behind it
         words.insert(pool + offsetof(MemPool, m_freeIndices) + offsetof(MPMC_LockFree_List, m_head));
     };
     const std::uint64_t pools = kHeaderBytes + offsetof(MemPoolManager, m_mempools);

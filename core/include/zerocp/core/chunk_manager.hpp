@@ -32,6 +32,7 @@ enum class ChunkState : std::uint64_t
     Free,
     InUse,
     Freeing,
+    Retired, ///< not there: in no free list, its bytes given back to the file system until the class grows again
 };
 
 namespace holder

@@ -27,6 +27,11 @@ namespace holders
 [[nodiscard]] std::uint32_t pop(const PoolView& view, const PoolView::Class& in, const HolderId& me,
                                 std::uint32_t wanted, std::span<std::uint32_t> out) noexcept;
 
+/// Takes up to `wanted` (at most PortRecord::kBatch) chunks of class `in` out of its list for good, as if `me` had popped
+/// them, and leaves them Retired. Returns how many. A crash inside leaves some of them InUse with the bit of `me`.
+[[nodiscard]] std::uint32_t retire(const PoolView& view, const PoolView::Class& in, const HolderId& me,
+                                   std::uint32_t wanted) noexcept;
+
 /// Takes `holderIndex`'s bit from `chunk`, but only if its last publication is `tag` (0: any), and adopts the chunk if
 /// it was the last. True: the chunk is now Freeing(port) and the caller puts it back, so the word itself tells what a
 /// crash interrupted. Idempotent: nobody's bit is taken twice.
@@ -41,6 +46,10 @@ namespace holders
 /// Puts chunks of class `in` that are Freeing(port) into the free list. `chunks` holds numbers of the set; its content
 /// is used up. No other chunk of that class is Freeing(port) meanwhile.
 void putBack(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
+             std::span<std::uint32_t> chunks) noexcept;
+
+/// putBack() of chunks that were not counted as used: new or Retired ones.
+void addFree(const PoolView& view, const PoolView::Class& in, std::uint32_t port,
              std::span<std::uint32_t> chunks) noexcept;
 
 /// drop() and, if it was the last bit, putBack().
@@ -61,7 +70,7 @@ void dropAndFree(const PoolView& view, std::uint32_t port, std::uint32_t chunk, 
 /// Gives up a pin; adopt() follows. Any thread.
 void unpin(const PoolView& view, std::uint32_t chunk, std::uint32_t holderIndex) noexcept;
 
-/// Marks a chunk that `me` alone holds as Freeing(me); putBack() follows.
+/// Marks a chunk that port `port` alone holds, or one that is Retired, as Freeing(port); putBack() follows.
 void markFreeing(const PoolView& view, std::uint32_t port, std::uint32_t chunk) noexcept;
 
 /// Whether `chunk` carries no holder bit but that of `holderIndex` in its first `words` words.

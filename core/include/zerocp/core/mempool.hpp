@@ -19,7 +19,7 @@ namespace ZeroCP
 ///   byte 0             16            24              32              40           44           48
 ///        | m_rawMemory | m_chunkSize | m_chunkStride | m_headerBytes| m_chunkNums| m_maxChunks|
 ///        48            52            56              60             64                        96
-///        | m_firstChunk| m_usedChunk | m_highWater   | reserved     | m_freeIndices           |
+///        | m_firstChunk| m_usedChunk | m_highWater   | m_retired    | m_freeIndices           |
 class MemPool
 {
   public:
@@ -71,13 +71,17 @@ class MemPool
     {
         return m_chunkNums.load(std::memory_order_acquire); // [sync:pool-grow] partner: addChunks()
     }
-    /// A figure: other threads may change it at any time, and a killed process may leave it off by one.
+    /// A figure: other threads may change it at any time, and a killed process may leave it off by one. Chunks whose
+    /// memory was given back (ChunkState::Retired) are not free.
     [[nodiscard]] std::uint32_t getFreeChunks() const noexcept;
     [[nodiscard]] std::uint32_t getUsedChunks() const noexcept { return m_usedChunk.load(std::memory_order_relaxed); }
 
     /// Makes `count` chunks beyond the present ones known; their memory is committed and their records are marked by
     /// the caller, who also puts their numbers into the free list. Control path, one caller at a time.
     void addChunks(std::uint32_t count) noexcept;
+
+    /// Figure: how many of the chunks are Retired. Control path, one caller at a time.
+    void countRetired(std::uint32_t count) noexcept { m_retired.store(count, std::memory_order_relaxed); }
 
     /// Figures after `count` chunks went out of (or back into) the free list.
     void countOut(std::uint32_t count) noexcept;
@@ -92,7 +96,7 @@ class MemPool
     std::uint32_t m_firstChunk{0};
     std::atomic<std::uint32_t> m_usedChunk{0};
     std::atomic<std::uint32_t> m_highWater{0};
-    std::uint32_t m_reserved{0};
+    std::atomic<std::uint32_t> m_retired{0};
     MPMC_LockFree_List m_freeIndices;
 };
 

@@ -85,6 +85,10 @@ class [[nodiscard]] SharedMemory
     /// exist stay as they are. NoSpace says what was needed and what was free. About 0.13 ms per new MiB.
     Expected<void, Error> commit(std::uint64_t offset, std::uint64_t bytes);
 
+    /// The opposite: gives the whole pages inside [offset, offset + bytes) back to the file system. They read as zeros
+    /// and must be committed before they are written again. Idempotent.
+    Expected<void, Error> release(std::uint64_t offset, std::uint64_t bytes);
+
     /// Gives the file its name. False if another process was faster: then open() that one and drop this.
     Expected<bool, Error> publish();
 

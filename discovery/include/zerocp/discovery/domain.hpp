@@ -148,6 +148,8 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
+    /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
+    bool retirePort(PoolSet& set, std::uint32_t port);
     [[nodiscard]] std::uint32_t retireDyingPorts();
     [[nodiscard]] std::uint32_t retireDyingPorts(PoolSet& set);
 

@@ -68,6 +68,12 @@ class PoolSet
     /// Makes the pairs between `port` and its counterparts on its topic, then moves the epoch. Control lock held.
     Expected<void, Error> connect(std::uint32_t port);
 
+    /// Automatic sets: gives the memory of free chunks back to the file system that the endpoints which are open now do not
+    /// need, in the name of `port`, which is Dying or not yet connected and holds nothing. A publisher whose budget has
+    /// shrunk gives up its chunks in its next publish(), so what it has now goes back when the next endpoint joins or
+    /// leaves. Control lock held.
+    void giveBack(std::uint32_t port);
+
     /// Automatic sets: makes sure that a class for payloads of `bytes` exists and that publisher `port` has its budget in
     /// it. Control lock held.
     Expected<void, Error> growClass(std::uint32_t port, std::uint64_t bytes);
@@ -107,7 +113,13 @@ class PoolSet
     /// Commits every class's chunks up to what all publishers that draw from it may need; new ones in `port`'s name.
     Expected<void, Error> commitBudgets(std::uint32_t port);
     Expected<void, Error> commitData(std::uint64_t offset, std::uint64_t bytes);
+    /// LimitReached if `count` more chunks would commit more than the set may have.
+    [[nodiscard]] Expected<void, Error> checkLimit(const PoolView::Class& in, std::uint32_t count) const;
+    Expected<void, Error> restoreChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port);
     Expected<void, Error> addChunks(std::uint32_t classIndex, std::uint32_t count, std::uint32_t port);
+    void retireChunks(const PoolView::Class& in, std::uint32_t count, std::uint32_t port);
+    void releasePages(const PoolView::Class& in);
+    void countRetired(const PoolView::Class& in);
 
     std::filesystem::path m_root;
     std::string m_baseName;

@@ -192,6 +192,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
         return undo(Error(connected.error().code(), "topic '" + request.m_topic + "': " + connected.error().message()));
     }
     header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
+    const std::uint32_t setRow = row<TopicRecord>(header().m_topics, *topic).m_poolSet;
+    warnOfShortage(**set, request.m_topic, row<PoolSetRecord>(header().m_poolSets, setRow).m_name.view());
     return grant;
 }
 

@@ -207,7 +207,6 @@ TEST(ClassShrinking, DoesNotCountWhatItGaveBackAgainstTheLimit)
 
 TEST(ClassShrinking, SurvivesKillsAtAnyMomentWithoutAFailedLoan)
 {
-    ::setenv("ZEROCP_LOG", "error", 1); // deaths are no news here
     OneNode one;
     auto keeper = one.subscriber<Page>(QoS{}.keepLast(1));
     std::optional publisher(one.publisher<Page>());

@@ -144,6 +144,9 @@ class Domain : public std::enable_shared_from_this<Domain>
         return request.m_config == nullptr ? m_config : *request.m_config;
     }
     void releaseTopicIfUnused(std::uint32_t topic);
+    [[nodiscard]] std::uint64_t budgetsOf(const PoolView& view, std::uint32_t classIndex) const;
+    /// A log line if a configured set has fewer chunks than its publishers may need at once.
+    void warnOfShortage(PoolSet& set, const std::string& topic, std::string_view setName);
     [[nodiscard]] bool isAlive(std::uint32_t process) const;
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
     void recoverDeadOrWarn();

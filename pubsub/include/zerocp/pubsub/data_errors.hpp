@@ -9,7 +9,8 @@ namespace ZeroCP
 
 enum class LoanError : std::uint8_t
 {
-    PoolExhausted,   ///< transient: subscribers hold every fitting chunk that this publisher may have; retry later
+    PoolExhausted,   ///< transient: subscribers hold every fitting chunk that this publisher may have; retry later;
+                     ///< Publisher::whyExhausted() names them
     TooManyLoans,    ///< max_loans are out: publish or drop one
     PayloadTooLarge, ///< permanent: no configured size class fits, or more than limits.max_message_bytes
     NoSpace,         ///< a size class had to be added and the file system or limits.pool_set_bytes is full

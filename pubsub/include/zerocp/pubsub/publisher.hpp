@@ -103,6 +103,13 @@ class [[nodiscard]] Publisher
         return m_port != nullptr && m_port->waitForSubscribers(count, timeout);
     }
 
+    /// After PoolExhausted: who holds the chunks of the topic's pool set, by topic, node, process and since when; a
+    /// sentence for people. Control call: looks at the domain from outside, as inspect() does.
+    [[nodiscard]] std::string whyExhausted() const
+    {
+        return m_port == nullptr ? std::string() : m_port->whyExhausted();
+    }
+
     /// MessageInfo::publisherId of what it publishes; 0 when empty.
     [[nodiscard]] std::uint64_t id() const noexcept { return m_port == nullptr ? 0 : m_port->id(); }
     /// Normalised; empty when empty.

@@ -59,6 +59,9 @@ class PublisherPort
     /// False if fewer than `count` subscribers were there within `timeout`.
     [[nodiscard]] bool waitForSubscribers(std::size_t count, std::chrono::nanoseconds timeout);
 
+    /// See Publisher.
+    [[nodiscard]] std::string whyExhausted() const;
+
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
 

@@ -1,0 +1,50 @@
+/// A forked process that runs one piece of code, one machine instruction at a time (ptrace). The fork shares everything
+/// with its parent but memory written since: unlike fork() it runs no handlers, so handles of the parent work in it and
+/// its locks are the parent's. x86-64.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include <sys/types.h>
+#include <sys/user.h>
+
+namespace ZeroCP::test
+{
+
+/// The call of fork() that runs no handlers. In the child an alarm and the parent's death end what hangs.
+[[nodiscard]] pid_t forkExactly(unsigned watchdogSeconds);
+
+class Stepper
+{
+  public:
+    /// Runs `prepare` at full speed, then stops before the first instruction of `act`.
+    Stepper(const std::function<void()>& prepare, const std::function<void()>& act);
+    Stepper(const Stepper&) = delete;
+    Stepper& operator=(const Stepper&) = delete;
+    /// SIGKILL, and waits for the end.
+    ~Stepper();
+
+    /// One instruction. False: the process has ended, so the code is through.
+    [[nodiscard]] bool step();
+    /// Whether the last instruction was a system call.
+    [[nodiscard]] bool madeSystemCall() const;
+
+    /// A copy of the process as it stands, which runs to its end at full speed. False if it did not end well. The
+    /// process itself stays where it is.
+    [[nodiscard]] bool runCopy() const;
+
+    [[nodiscard]] pid_t pid() const noexcept { return m_pid; }
+    [[nodiscard]] std::uint64_t steps() const noexcept { return m_steps; }
+    /// The wait status, if step() has said that it ended: 0, or something went wrong.
+    [[nodiscard]] int status() const noexcept { return m_status; }
+
+  private:
+    [[nodiscard]] user_regs_struct registers() const;
+
+    pid_t m_pid{-1};
+    std::uint64_t m_steps{0};
+    int m_status{0};
+};
+
+} // namespace ZeroCP::test

@@ -1,11 +1,14 @@
 #include "sweep/stepper.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -19,6 +22,9 @@ namespace
 {
 
 constexpr unsigned kWatchdogSeconds = 150;
+
+/// How PTRACE_O_TRACESYSGOOD tells a stop at a system call from a trap.
+constexpr int kStoppedAtSystemCall = SIGTRAP | 0x80;
 
 /// The two bytes of the instruction SYSCALL, little endian.
 constexpr unsigned long kSystemCall = 0x050F;
@@ -91,7 +97,7 @@ Stepper::Stepper(const std::function<void()>& prepare, const std::function<void(
     {
         throw std::runtime_error("the process to be stepped did not start");
     }
-    trace(PTRACE_SETOPTIONS, m_pid, 0, PTRACE_O_EXITKILL);
+    trace(PTRACE_SETOPTIONS, m_pid, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD);
 }
 
 Stepper::~Stepper()
@@ -103,21 +109,91 @@ Stepper::~Stepper()
     }
 }
 
-bool Stepper::step()
+bool Stepper::ended(int status)
 {
-    trace(PTRACE_SINGLESTEP, m_pid, 0, 0);
-    ++m_steps;
-    const int status = waitFor(m_pid);
-    if (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP)
-    {
-        return true;
-    }
     m_status = status;
     if (WIFEXITED(status) || WIFSIGNALED(status))
     {
         m_pid = -1;
     }
     return false;
+}
+
+bool Stepper::step()
+{
+    trace(PTRACE_SINGLESTEP, m_pid, 0, 0);
+    ++m_steps;
+    const int status = waitFor(m_pid);
+    return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) || ended(status);
+}
+
+bool Stepper::stepToStore(const std::string& directory)
+{
+    if (m_mapped)
+    {
+        protectNewMappings(directory);
+        m_mapped = false;
+    }
+    ++m_steps;
+    trace(PTRACE_SYSCALL, m_pid, 0, 0); // to the next entry into the kernel
+    int status = waitFor(m_pid);
+    if (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall)
+    {
+        m_mapped = registers().orig_rax == SYS_mmap;
+        trace(PTRACE_SYSCALL, m_pid, 0, 0); // to its way out
+        status = waitFor(m_pid);
+        return (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall) || ended(status);
+    }
+    return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV && storeAfterFault()) || ended(status);
+}
+
+/// Lets the one instruction pass that wanted to store.
+bool Stepper::storeAfterFault()
+{
+    siginfo_t info{};
+    trace(PTRACE_GETSIGINFO, m_pid, 0, reinterpret_cast<unsigned long>(&info));
+    const auto address = reinterpret_cast<unsigned long>(info.si_addr);
+    const auto mapping =
+        std::find_if(m_protected.begin(), m_protected.end(),
+                     [address](const Mapping& known) { return known.m_begin <= address && address < known.m_end; });
+    if (mapping == m_protected.end())
+    {
+        return false;
+    }
+    protect(*mapping, PROT_READ | PROT_WRITE);
+    trace(PTRACE_SINGLESTEP, m_pid, 0, 0);
+    const int status = waitFor(m_pid);
+    protect(*mapping, PROT_READ);
+    return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+}
+
+void Stepper::protect(const Mapping& mapping, int protection) const
+{
+    const long result = call(registers(), SYS_mprotect,
+                             {mapping.m_begin, mapping.m_end - mapping.m_begin, static_cast<unsigned long>(protection)});
+    if (result != 0)
+    {
+        throw std::runtime_error("mprotect in the stepped process");
+    }
+}
+
+/// Lines of maps: "7f00-7f80 rw-s 0000 00:1b 12  /dev/shm/...".
+void Stepper::protectNewMappings(const std::string& directory)
+{
+    std::ifstream maps("/proc/" + std::to_string(m_pid) + "/maps");
+    for (std::string line; std::getline(maps, line);)
+    {
+        if (line.find(" rw-s ") == std::string::npos || line.find(directory) == std::string::npos)
+        {
+            continue;
+        }
+        std::istringstream words(line);
+        Mapping mapping{};
+        char dash = 0;
+        words >> std::hex >> mapping.m_begin >> dash >> mapping.m_end;
+        protect(mapping, PROT_READ);
+        m_protected.push_back(mapping);
+    }
 }
 
 user_regs_struct Stepper::registers() const
@@ -132,27 +208,38 @@ bool Stepper::madeSystemCall() const
     return standsAfterSystemCall(m_pid, registers().rip);
 }
 
-/// The process is made to call clone() where it stands; its registers are put back in both.
-bool Stepper::runCopy() const
+/// Makes the process call the kernel where it stands, and puts its registers back to `at`.
+long Stepper::call(const user_regs_struct& at, long number, const std::array<unsigned long, 3>& arguments) const
 {
-    user_regs_struct saved = registers();
-    saved.orig_rax = ~0ULL; // it stands in no system call that could be restarted
-    user_regs_struct call = saved;
-    call.rip = systemCallInstruction();
-    call.rax = SYS_clone;
-    call.rdi = CLONE_PTRACE | CLONE_PARENT | SIGCHLD; // our child, traced by us
-    call.rsi = call.rdx = call.r10 = call.r8 = 0;
-    trace(PTRACE_SETREGS, m_pid, 0, reinterpret_cast<unsigned long>(&call));
+    user_regs_struct registersOfCall = at;
+    registersOfCall.rip = systemCallInstruction();
+    registersOfCall.orig_rax = ~0ULL; // it stands in no system call that could be restarted
+    registersOfCall.rax = static_cast<unsigned long long>(number);
+    registersOfCall.rdi = arguments[0];
+    registersOfCall.rsi = arguments[1];
+    registersOfCall.rdx = arguments[2];
+    registersOfCall.r10 = registersOfCall.r8 = 0;
+    trace(PTRACE_SETREGS, m_pid, 0, reinterpret_cast<unsigned long>(&registersOfCall));
     trace(PTRACE_SINGLESTEP, m_pid, 0, 0);
     waitFor(m_pid);
-    const auto copy = static_cast<pid_t>(registers().rax);
-    trace(PTRACE_SETREGS, m_pid, 0, reinterpret_cast<unsigned long>(&saved));
+    const auto result = static_cast<long>(registers().rax);
+    user_regs_struct restored = at;
+    restored.orig_rax = ~0ULL;
+    trace(PTRACE_SETREGS, m_pid, 0, reinterpret_cast<unsigned long>(&restored));
+    return result;
+}
+
+bool Stepper::runCopy() const
+{
+    user_regs_struct here = registers();
+    here.orig_rax = ~0ULL;
+    const auto copy = static_cast<pid_t>(call(here, SYS_clone, {CLONE_PTRACE | CLONE_PARENT | SIGCHLD, 0, 0}));
     if (copy <= 0)
     {
         return false;
     }
-    waitFor(copy); // stops before its first instruction
-    trace(PTRACE_SETREGS, copy, 0, reinterpret_cast<unsigned long>(&saved));
+    waitFor(copy); // our child and traced by us; stops before its first instruction
+    trace(PTRACE_SETREGS, copy, 0, reinterpret_cast<unsigned long>(&here));
     trace(PTRACE_CONT, copy, 0, 0);
     const int status = waitFor(copy);
     if (WIFSTOPPED(status)) // a signal, such as SIGABRT

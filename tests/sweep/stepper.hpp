@@ -1,10 +1,13 @@
-/// A forked process that runs one piece of code, one machine instruction at a time (ptrace). The fork shares everything
+/// A forked process that runs one piece of code, one machine instruction or one store at a time (ptrace). The fork shares everything
 /// with its parent but memory written since: unlike fork() it runs no handlers, so handles of the parent work in it and
 /// its locks are the parent's. x86-64.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include <sys/types.h>
 #include <sys/user.h>
@@ -27,7 +30,10 @@ class Stepper
 
     /// One instruction. False: the process has ended, so the code is through.
     [[nodiscard]] bool step();
-    /// Whether the last instruction was a system call.
+    /// To behind the next store into a file of `directory` that it has mapped, or behind the next system call: the same
+    /// points, without those in between. Its mappings are kept read-only, so every store stops it. False as above.
+    [[nodiscard]] bool stepToStore(const std::string& directory);
+    /// Whether the last step was, or ended with, a system call.
     [[nodiscard]] bool madeSystemCall() const;
 
     /// A copy of the process as it stands, which runs to its end at full speed. False if it did not end well. The
@@ -40,9 +46,22 @@ class Stepper
     [[nodiscard]] int status() const noexcept { return m_status; }
 
   private:
+    struct Mapping
+    {
+        unsigned long m_begin;
+        unsigned long m_end;
+    };
+
     [[nodiscard]] user_regs_struct registers() const;
+    [[nodiscard]] long call(const user_regs_struct& at, long number, const std::array<unsigned long, 3>& arguments) const;
+    void protect(const Mapping& mapping, int protection) const;
+    void protectNewMappings(const std::string& directory);
+    [[nodiscard]] bool storeAfterFault();
+    [[nodiscard]] bool ended(int status);
 
     pid_t m_pid{-1};
+    std::vector<Mapping> m_protected;
+    bool m_mapped{true}; ///< it may have mapped something since we looked
     std::uint64_t m_steps{0};
     int m_status{0};
 };

@@ -41,10 +41,11 @@ std::string setOf(const std::filesystem::path& root)
 
 Sweep::Sweep(const std::filesystem::path& directory, Scene scene)
     : m_scene(std::move(scene)),
+      m_root(directory / "shm"),
       m_stage(directory, m_scene.m_shape),
-      m_segments(directory / "shm"),
+      m_segments(m_root),
       m_image(m_segments),
-      m_set(directory / "shm", setOf(directory / "shm"))
+      m_set(m_root, setOf(m_root))
 {
     m_scene.m_prepare(m_stage);
     m_stage.m_speaker.countIn(m_board->m_said);
@@ -110,18 +111,16 @@ void Sweep::point()
 {
     m_image.take();
     ++m_figures.m_points;
+    if (m_scene.m_killsRecoverers)
+    {
+        killRecoverers();
+        return;
+    }
     for (const Course course : kCourses)
     {
         die(course);
     }
-    if (m_scene.m_stalls)
-    {
-        stall();
-    }
-    if (m_scene.m_killRecoverers)
-    {
-        killRecoverers();
-    }
+    stall();
 }
 
 Said Sweep::saidByVictim() const
@@ -207,9 +206,9 @@ void Sweep::killRecoverers()
                               ::_exit(done ? 0 : 1);
                           });
         SegmentImage image(m_segments);
-        while (goesOn() && recoverer.step())
+        ++m_figures.m_recoveries;
+        while (goesOn() && recoverer.stepToStore(m_root))
         {
-            ++m_figures.m_recovererSteps;
             if (!recoverer.madeSystemCall() && !image.differs())
             {
                 continue;

@@ -22,8 +22,7 @@ struct Scene
     StageShape m_shape{};
     std::function<void(Stage&)> m_prepare{}; ///< everybody, at full speed
     std::function<void(Stage&)> m_act{};     ///< the victim, stepped
-    bool m_stalls{true};                     ///< also: the victim is stopped, not dead, and goes on
-    bool m_killRecoverers{false};            ///< also: whoever recovers it is killed at every point, and recovered too
+    bool m_killsRecoverers{false};           ///< instead: whoever recovers it is killed at every point, and both are recovered
 };
 
 struct SweepFigures
@@ -32,7 +31,7 @@ struct SweepFigures
     std::uint64_t m_points{0};    ///< snapshots
     std::uint64_t m_recovered{0}; ///< lives lived after them
     std::uint64_t m_stalls{0};
-    std::uint64_t m_recovererSteps{0};
+    std::uint64_t m_recoveries{0}; ///< of which each point is a death
     std::uint64_t m_recovererPoints{0};
     std::uint64_t m_bad{0};
 };
@@ -67,6 +66,7 @@ class Sweep
     static constexpr std::uint64_t kEnough = 4;
 
     Scene m_scene;
+    std::filesystem::path m_root;
     Stage m_stage;
     Segments m_segments;
     SegmentImage m_image;

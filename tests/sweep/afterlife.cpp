@@ -84,6 +84,10 @@ void Afterlife::end()
 {
     m_stage.m_quick.drain();
     m_stage.m_slow.drain();
+    if (m_stage.goneLives())
+    {
+        m_stage.loseGone();
+    }
     m_stage.m_peer.leave();
     m_latecomer.leave();
     m_stage.m_quick.drain();

@@ -195,6 +195,28 @@ Scene lastOne()
             }};
 }
 
+/// It gives back what a publisher has sent who may die at any moment of that.
+Scene returningToTheDying()
+{
+    return {.m_name = "release to a publisher that dies",
+            .m_shape = {.m_victimSubscribes = true, .m_victim = QoS{}.keepLast(1).maxHeld(2), .m_hasGone = true},
+            .m_prepare =
+                [](Stage& stage)
+            {
+                stage.m_listener.hear();
+                stage.m_gone.say(3);
+                stage.m_quick.drain();
+                stage.m_slow.drain();
+            },
+            .m_act =
+                [](Stage& stage)
+            {
+                stage.m_listener.hear();
+                stage.m_listener.drop(1);
+                stage.m_listener.hear();
+            }};
+}
+
 Scene publisherLeaving()
 {
     return {.m_name = "publisher drops a loan and leaves",
@@ -273,6 +295,12 @@ TEST(KillSweep, SubscriberThatIsTheLastHolder)
     sweep(inThreeWords(lastOne()));
 }
 
+TEST(KillSweep, SubscriberOfAPublisherThatDies)
+{
+    sweep(returningToTheDying());
+    sweep(inThreeWords(returningToTheDying()));
+}
+
 TEST(KillSweep, PublisherThatLeaves)
 {
     sweep(publisherLeaving());
@@ -289,6 +317,8 @@ TEST(KillSweep, RecovererOfASubscriber)
 {
     sweep(withKilledRecoverers(ringFull()));
     sweep(withKilledRecoverers(lastOne()));
+    sweep(withKilledRecoverers(inThreeWords(lastOne())));
+    sweep(withKilledRecoverers(missing()));
 }
 
 TEST(KillSweep, RecovererOfAPublisher)

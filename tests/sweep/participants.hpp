@@ -97,7 +97,7 @@ class Listener
 
     Subscriber<Message> m_subscriber;
     std::vector<Sample<Message>> m_held;
-    std::array<Line, 8> m_lines{};
+    std::vector<Line> m_lines;
     std::uint64_t m_missed{0};
     bool m_there{false};
     std::string m_wrong;

@@ -69,7 +69,7 @@ void Member::closeLocksOfOthers() const
 }
 
 Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
-    : m_directory(directory), m_config(configFor(shape)), m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
+    : m_directory(directory), m_config(configFor(shape)), m_goneLives(shape.m_hasGone), m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
 {
     ::setenv("ZEROCP_LOG", "error", 1); // thousands of deaths are no news here
     m_survivor = Member(directory, "survivor", m_config);
@@ -124,6 +124,7 @@ void Stage::loseGone()
 {
     m_goneMember.locks().drop();
     static_cast<void>(recover(kDomain, m_survivor.root()));
+    m_goneLives = false;
 }
 
 } // namespace ZeroCP::test

@@ -47,7 +47,7 @@ struct StageShape
     bool m_victimPublishes{false};
     bool m_victimSubscribes{false};
     QoS m_victim{QoS{}.keepLast(2).maxHeld(2)};
-    bool m_hasGone{false}; ///< a publisher that leaves messages behind
+    bool m_hasGone{false}; ///< a publisher that dies before the victim, or with it
 };
 
 class Stage
@@ -59,8 +59,9 @@ class Stage
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
 
-    /// The publisher that is to be gone dies.
+    /// The publisher that is to be gone dies and is recovered.
     void loseGone();
+    [[nodiscard]] bool goneLives() const { return m_goneLives; }
     /// A process that comes when everything is over; nothing of it existed before.
     [[nodiscard]] Member newcomer() const { return Member(m_directory, "newcomer", m_config); }
     [[nodiscard]] Said saidByGone() const { return {m_gone.id(), m_gone.said(), m_gone.said()}; }
@@ -86,6 +87,7 @@ class Stage
 
     std::filesystem::path m_directory;
     Config m_config;
+    bool m_goneLives;
     bool m_spread; ///< listeners have their bits in different words
 };
 

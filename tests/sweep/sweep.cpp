@@ -98,10 +98,12 @@ void Sweep::rehearse()
         ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
     }
     const HeldLocks locks = m_stage.m_victimMember.locks();
+    const HeldLocks gone = m_stage.m_goneMember.locks();
     if (const int status = waitForEnd(pid); status != 0)
     {
         report("the rehearsal", status);
     }
+    gone.takeAgain();
     locks.takeAgain();
     m_image.putBack();
     m_board->m_said = said;
@@ -120,7 +122,11 @@ void Sweep::point()
     {
         die(course);
     }
-    stall();
+    stall(Meanwhile::OthersGoOn);
+    if (m_stage.goneLives())
+    {
+        stall(Meanwhile::PublisherDies);
+    }
 }
 
 Said Sweep::saidByVictim() const
@@ -134,6 +140,7 @@ void Sweep::die(Course course)
 {
     const HeldLocks locks(m_victim->pid());
     const HeldLocks doomed = m_stage.m_doomed.locks();
+    const HeldLocks gone = m_stage.m_goneMember.locks();
     locks.drop();
     if (course == Course::TwoDied)
     {
@@ -151,25 +158,27 @@ void Sweep::die(Course course)
     }
     ++m_figures.m_recovered;
     m_image.putBack();
+    gone.takeAgain();
     doomed.takeAgain();
     locks.takeAgain();
 }
 
 /// The victim is stopped where it stands while the survivors act, then goes on to its end, and dies there.
-void Sweep::stall()
+void Sweep::stall(Meanwhile meanwhile)
 {
     const HeldLocks locks(m_victim->pid());
     if (locks.hasControl())
     {
         return; // control calls wait for it, as they should
     }
+    const HeldLocks gone = m_stage.m_goneMember.locks();
     const std::uint64_t said = m_board->m_said;
     m_board->m_phase = 0;
     const pid_t pid = forkExactly(kLifeSeconds);
     if (pid == 0)
     {
         Afterlife afterlife(m_stage, m_set.view());
-        afterlife.interfere();
+        meanwhile == Meanwhile::OthersGoOn ? afterlife.interfere() : m_stage.loseGone();
         m_board->m_phase = 1;
         await([this] { return m_board->m_phase == 2; });
         tell(afterlife.live(Course::RecoveredAtOnce,
@@ -190,6 +199,7 @@ void Sweep::stall()
     ++m_figures.m_stalls;
     m_image.putBack();
     m_board->m_said = said;
+    gone.takeAgain();
     locks.takeAgain();
 }
 
@@ -197,6 +207,7 @@ void Sweep::stall()
 void Sweep::killRecoverers()
 {
     const HeldLocks victim(m_victim->pid());
+    const HeldLocks gone = m_stage.m_goneMember.locks();
     victim.drop();
     {
         Stepper recoverer([this] { m_stage.m_recoverer.closeLocksOfOthers(); },
@@ -231,6 +242,7 @@ void Sweep::killRecoverers()
             }
             ++m_figures.m_recovered;
             image.putBack();
+            gone.takeAgain();
             locks.takeAgain();
         }
     }

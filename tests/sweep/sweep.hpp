@@ -56,7 +56,12 @@ class Sweep
     void rehearse();
     void point();
     void die(Course course);
-    void stall();
+    enum class Meanwhile
+    {
+        OthersGoOn,
+        PublisherDies,
+    };
+    void stall(Meanwhile meanwhile);
     void killRecoverers();
     [[nodiscard]] Said saidByVictim() const;
     void report(const std::string& where, int status);

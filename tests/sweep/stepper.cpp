@@ -127,28 +127,37 @@ bool Stepper::step()
     return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) || ended(status);
 }
 
-bool Stepper::stepToStore(const std::string& directory)
+bool Stepper::stepToAccess(const std::string& directory, Access access)
 {
-    if (m_mapped)
+    m_protection = access == Access::Store ? PROT_READ : PROT_NONE;
+    if (!m_watching)
     {
-        protectNewMappings(directory);
-        m_mapped = false;
+        protectMappings(directory);
+        m_watching = true;
     }
     ++m_steps;
     trace(PTRACE_SYSCALL, m_pid, 0, 0); // to the next entry into the kernel
     int status = waitFor(m_pid);
     if (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall)
     {
-        m_mapped = registers().orig_rax == SYS_mmap;
+        const auto number = registers().orig_rax;
         trace(PTRACE_SYSCALL, m_pid, 0, 0); // to its way out
         status = waitFor(m_pid);
-        return (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall) || ended(status);
+        if (!WIFSTOPPED(status) || WSTOPSIG(status) != kStoppedAtSystemCall)
+        {
+            return ended(status);
+        }
+        if (number == SYS_mmap || number == SYS_munmap)
+        {
+            protectMappings(directory);
+        }
+        return true;
     }
-    return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV && storeAfterFault()) || ended(status);
+    return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGSEGV && letPass()) || ended(status);
 }
 
-/// Lets the one instruction pass that wanted to store.
-bool Stepper::storeAfterFault()
+/// Executes the one instruction that was stopped.
+bool Stepper::letPass()
 {
     siginfo_t info{};
     trace(PTRACE_GETSIGINFO, m_pid, 0, reinterpret_cast<unsigned long>(&info));
@@ -163,7 +172,7 @@ bool Stepper::storeAfterFault()
     protect(*mapping, PROT_READ | PROT_WRITE);
     trace(PTRACE_SINGLESTEP, m_pid, 0, 0);
     const int status = waitFor(m_pid);
-    protect(*mapping, PROT_READ);
+    protect(*mapping, m_protection);
     return WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
 }
 
@@ -177,22 +186,33 @@ void Stepper::protect(const Mapping& mapping, int protection) const
     }
 }
 
-/// Lines of maps: "7f00-7f80 rw-s 0000 00:1b 12  /dev/shm/...".
-void Stepper::protectNewMappings(const std::string& directory)
+/// Lines of maps: "7f00-7f80 rw-s 0000 00:1b 12  /dev/shm/...". Those that it has protected already are not rw any more.
+void Stepper::protectMappings(const std::string& directory)
 {
+    const std::vector<Mapping> before = std::move(m_protected);
+    m_protected.clear();
     std::ifstream maps("/proc/" + std::to_string(m_pid) + "/maps");
     for (std::string line; std::getline(maps, line);)
     {
-        if (line.find(" rw-s ") == std::string::npos || line.find(directory) == std::string::npos)
+        if (line.find(directory) == std::string::npos)
         {
             continue;
         }
         std::istringstream words(line);
         Mapping mapping{};
         char dash = 0;
-        words >> std::hex >> mapping.m_begin >> dash >> mapping.m_end;
-        protect(mapping, PROT_READ);
-        m_protected.push_back(mapping);
+        std::string access;
+        words >> std::hex >> mapping.m_begin >> dash >> mapping.m_end >> access;
+        const bool known = std::any_of(before.begin(), before.end(),
+                                       [&](const Mapping& old) { return old.m_begin == mapping.m_begin; });
+        if (access == "rw-s")
+        {
+            protect(mapping, m_protection);
+        }
+        if (access == "rw-s" || known)
+        {
+            m_protected.push_back(mapping);
+        }
     }
 }
 
@@ -233,7 +253,15 @@ bool Stepper::runCopy() const
 {
     user_regs_struct here = registers();
     here.orig_rax = ~0ULL;
+    for (const Mapping& mapping : m_protected)
+    {
+        protect(mapping, PROT_READ | PROT_WRITE);
+    }
     const auto copy = static_cast<pid_t>(call(here, SYS_clone, {CLONE_PTRACE | CLONE_PARENT | SIGCHLD, 0, 0}));
+    for (const Mapping& mapping : m_protected)
+    {
+        protect(mapping, m_protection);
+    }
     if (copy <= 0)
     {
         return false;

@@ -18,6 +18,13 @@ namespace ZeroCP::test
 /// The call of fork() that runs no handlers. In the child an alarm and the parent's death end what hangs.
 [[nodiscard]] pid_t forkExactly(unsigned watchdogSeconds);
 
+/// What a process is stopped at.
+enum class Access
+{
+    Store,
+    LoadOrStore,
+};
+
 class Stepper
 {
   public:
@@ -30,9 +37,10 @@ class Stepper
 
     /// One instruction. False: the process has ended, so the code is through.
     [[nodiscard]] bool step();
-    /// To behind the next store into a file of `directory` that it has mapped, or behind the next system call: the same
-    /// points, without those in between. Its mappings are kept read-only, so every store stops it. False as above.
-    [[nodiscard]] bool stepToStore(const std::string& directory);
+    /// To behind the next such access to a file of `directory` that it has mapped for writing, or behind the next system
+    /// call: the same points, without those in between. Its mappings are kept protected, so every access stops it. False
+    /// as above.
+    [[nodiscard]] bool stepToAccess(const std::string& directory, Access access);
     /// Whether the last step was, or ended with, a system call.
     [[nodiscard]] bool madeSystemCall() const;
 
@@ -55,13 +63,14 @@ class Stepper
     [[nodiscard]] user_regs_struct registers() const;
     [[nodiscard]] long call(const user_regs_struct& at, long number, const std::array<unsigned long, 3>& arguments) const;
     void protect(const Mapping& mapping, int protection) const;
-    void protectNewMappings(const std::string& directory);
-    [[nodiscard]] bool storeAfterFault();
+    void protectMappings(const std::string& directory);
+    [[nodiscard]] bool letPass();
     [[nodiscard]] bool ended(int status);
 
     pid_t m_pid{-1};
     std::vector<Mapping> m_protected;
-    bool m_mapped{true}; ///< it may have mapped something since we looked
+    int m_protection{0}; ///< of those
+    bool m_watching{false};
     std::uint64_t m_steps{0};
     int m_status{0};
 };

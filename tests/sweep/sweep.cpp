@@ -54,8 +54,33 @@ Sweep::Sweep(const std::filesystem::path& directory, Scene scene)
 SweepFigures Sweep::run()
 {
     rehearse();
+    dieEverywhere();
+    if (!m_scene.m_killsRecoverers)
+    {
+        stallEverywhere();
+    }
+    return m_figures;
+}
+
+void Sweep::startVictim()
+{
     m_victim.emplace([this] { m_stage.m_victimMember.closeLocksOfOthers(); }, [this] { play(); });
-    m_image.take();
+}
+
+void Sweep::endVictim()
+{
+    if (goesOn() && (!WIFEXITED(m_victim->status()) || WEXITSTATUS(m_victim->status()) != 0))
+    {
+        report("the victim itself", m_victim->status());
+    }
+    m_victim.reset();
+}
+
+void Sweep::dieEverywhere()
+{
+    const std::uint64_t said = m_board->m_said;
+    const SegmentImage before(m_segments);
+    startVictim();
     point();
     while (goesOn() && m_victim->step())
     {
@@ -65,12 +90,25 @@ SweepFigures Sweep::run()
             point();
         }
     }
-    if (goesOn() && (!WIFEXITED(m_victim->status()) || WEXITSTATUS(m_victim->status()) != 0))
+    endVictim();
+    before.putBack();
+    m_board->m_said = said;
+}
+
+/// Not only where something has changed: a process may be stopped between what it reads and what it makes of it.
+void Sweep::stallEverywhere()
+{
+    startVictim();
+    while (goesOn() && m_victim->stepToAccess(m_root, Access::LoadOrStore))
     {
-        report("the victim itself", m_victim->status());
+        m_image.take();
+        stall(Meanwhile::OthersGoOn);
+        if (m_stage.goneLives())
+        {
+            stall(Meanwhile::PublisherDies);
+        }
     }
-    m_victim.reset();
-    return m_figures;
+    endVictim();
 }
 
 /// The victim's part.
@@ -121,11 +159,6 @@ void Sweep::point()
     for (const Course course : kCourses)
     {
         die(course);
-    }
-    stall(Meanwhile::OthersGoOn);
-    if (m_stage.goneLives())
-    {
-        stall(Meanwhile::PublisherDies);
     }
 }
 
@@ -218,7 +251,7 @@ void Sweep::killRecoverers()
                           });
         SegmentImage image(m_segments);
         ++m_figures.m_recoveries;
-        while (goesOn() && recoverer.stepToStore(m_root))
+        while (goesOn() && recoverer.stepToAccess(m_root, Access::Store))
         {
             if (!recoverer.madeSystemCall() && !image.differs())
             {

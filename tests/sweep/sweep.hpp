@@ -1,7 +1,8 @@
 /// The sweep: a victim plays a scene one instruction at a time. Whenever a byte of a segment has changed or a system call
 /// has returned, the segments are what a SIGKILL here would leave. They are copied, the victim's locks are dropped, and a
 /// fork of the stage recovers it and lives on; then all is put back and the victim makes its next step. So every point of
-/// a scene is tried in one walk through it.
+/// a scene is tried in one walk through it. In a second walk the victim is only stopped, behind everything that it reads
+/// or writes, while the others go on.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,7 @@ struct SweepFigures
     std::uint64_t m_steps{0};
     std::uint64_t m_points{0};    ///< snapshots
     std::uint64_t m_recovered{0}; ///< lives lived after them
-    std::uint64_t m_stalls{0};
+    std::uint64_t m_stalls{0}; ///< and what came after them
     std::uint64_t m_recoveries{0}; ///< of which each point is a death
     std::uint64_t m_recovererPoints{0};
     std::uint64_t m_bad{0};
@@ -54,6 +55,10 @@ class Sweep
 
     void play();
     void rehearse();
+    void startVictim();
+    void endVictim();
+    void dieEverywhere();
+    void stallEverywhere();
     void point();
     void die(Course course);
     enum class Meanwhile

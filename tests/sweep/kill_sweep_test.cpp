@@ -48,6 +48,7 @@ Scene inThreeWords(Scene scene)
 {
     scene.m_name += ", three words";
     scene.m_shape.m_portsPerTopic = 3 * holder::kBitsPerWord;
+    scene.m_listenerDies = false; // tried with one word
     return scene;
 }
 
@@ -66,7 +67,8 @@ Scene evicting()
     return {.m_name = "loan, publish, evict",
             .m_shape = {.m_victimPublishes = true},
             .m_prepare = [](Stage& stage) { stage.m_slow.hear(1); },
-            .m_act = [](Stage& stage) { stage.m_speaker.say(6); }};
+            .m_act = [](Stage& stage) { stage.m_speaker.say(6); },
+            .m_listenerDies = true};
 }
 
 /// Half of what both listeners hold comes back; the publisher's small stash overflows into the shared list.
@@ -89,7 +91,8 @@ Scene collecting()
                 stage.m_quick.drop(10);
                 stage.m_slow.drop(9);
             },
-            .m_act = [](Stage& stage) { stage.m_speaker.say(3); }};
+            .m_act = [](Stage& stage) { stage.m_speaker.say(3); },
+            .m_listenerDies = true};
 }
 
 /// The slow listener is at its limit, so the publisher finds nothing to collect and looks at each of its chunks; the

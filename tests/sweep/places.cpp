@@ -69,10 +69,10 @@ std::string whatIsWrong(const PoolView& view, std::uint32_t chunk, bool listed, 
     {
     case ChunkState::Free: return !listed ? "is Free and not in the list" : held ? "is Free and held" : "";
     case ChunkState::InUse:
-        return listed          ? "is in use and in the free list"
-               : !held         ? "is in use and nobody holds it"
-               : heldByNobody  ? "is held by a port that does not exist"
-                               : "";
+        return listed         ? "is in use and in the free list"
+               : !held        ? "is in use and nobody holds it"
+               : heldByNobody ? "is held by a port that does not exist"
+                              : "";
     default: return "is Freeing and nobody frees it";
     }
 }
@@ -90,7 +90,11 @@ std::string misplacedChunks(const PoolView& view)
         for (std::uint32_t i = 0; i < listed.size(); ++i)
         {
             const std::string what = whatIsWrong(view, in.m_firstChunk + i, listed[i], ports);
-            wrong += what.empty() ? "" : "  chunk " + std::to_string(in.m_firstChunk + i) + " " + what + "\n";
+            const ChunkManager& record = view.record(in.m_firstChunk + i);
+            wrong += what.empty() ? ""
+                                  : "  chunk " + std::to_string(in.m_firstChunk + i) + " " + what + ", publication " +
+                                        std::to_string(sequenceOfTag(record.m_publication.load())) + " of port " +
+                                        std::to_string(portOfTag(record.m_publication.load())) + "\n";
         }
     }
     return wrong;

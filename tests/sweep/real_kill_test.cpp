@@ -49,8 +49,7 @@ class Player
     Player(const std::filesystem::path& directory, const std::string& name, Board::Count& count, std::uint64_t seed)
         : m_member(directory, name, Config{}), m_random(seed)
     {
-        m_listener =
-            Listener(m_member.node().createSubscriber<Message>(kTopic, QoS{}.keepLast(2).maxHeld(2)).value());
+        m_listener = Listener(m_member.node().createSubscriber<Message>(kTopic, QoS{}.keepLast(2).maxHeld(2)).value());
         m_speaker = Speaker(m_member.node().createPublisher<Message>(kTopic, QoS{}.maxLoans(2)).value());
         count.m_publisher = m_speaker.id();
         m_speaker.countIn(count.m_said);
@@ -107,8 +106,8 @@ class RealKills
         m_keeper.leave();
         EXPECT_EQ(m_keeper.listener().complaints(everythingSaid()), "");
         const std::uint32_t chunks = expectAllChunksFree(Stage::kDomain, m_directory / "shm");
-        std::printf("%zu kills, %llu messages, %u chunks\n", kVictims,
-                    static_cast<unsigned long long>(m_messages), chunks);
+        std::printf("%zu kills, %llu messages, %u chunks\n", kVictims, static_cast<unsigned long long>(m_messages),
+                    chunks);
     }
 
   private:

@@ -20,8 +20,8 @@ Segments::Segments(const std::filesystem::path& root)
             continue;
         }
         File file{::open(entry.path().c_str(), O_RDWR | O_CLOEXEC), nullptr, std::filesystem::file_size(entry.path())};
-        void* base = ::mmap(nullptr, file.m_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-                            file.m_descriptor, 0);
+        void* base =
+            ::mmap(nullptr, file.m_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file.m_descriptor, 0);
         if (base == MAP_FAILED)
         {
             throw std::runtime_error("cannot map " + entry.path().native());

@@ -69,7 +69,10 @@ void Member::closeLocksOfOthers() const
 }
 
 Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
-    : m_directory(directory), m_config(configFor(shape)), m_goneLives(shape.m_hasGone), m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
+    : m_directory(directory),
+      m_config(configFor(shape)),
+      m_goneLives(shape.m_hasGone),
+      m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
 {
     ::setenv("ZEROCP_LOG", "error", 1); // thousands of deaths are no news here
     m_survivor = Member(directory, "survivor", m_config);

@@ -178,8 +178,9 @@ bool Stepper::letPass()
 
 void Stepper::protect(const Mapping& mapping, int protection) const
 {
-    const long result = call(registers(), SYS_mprotect,
-                             {mapping.m_begin, mapping.m_end - mapping.m_begin, static_cast<unsigned long>(protection)});
+    const long result =
+        call(registers(), SYS_mprotect,
+             {mapping.m_begin, mapping.m_end - mapping.m_begin, static_cast<unsigned long>(protection)});
     if (result != 0)
     {
         throw std::runtime_error("mprotect in the stepped process");

@@ -61,7 +61,8 @@ class Stepper
     };
 
     [[nodiscard]] user_regs_struct registers() const;
-    [[nodiscard]] long call(const user_regs_struct& at, long number, const std::array<unsigned long, 3>& arguments) const;
+    [[nodiscard]] long call(const user_regs_struct& at, long number,
+                            const std::array<unsigned long, 3>& arguments) const;
     void protect(const Mapping& mapping, int protection) const;
     void protectMappings(const std::string& directory);
     [[nodiscard]] bool letPass();

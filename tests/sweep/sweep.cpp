@@ -107,6 +107,10 @@ void Sweep::stallEverywhere()
         {
             stall(Meanwhile::PublisherDies);
         }
+        if (m_scene.m_listenerDies)
+        {
+            stall(Meanwhile::ListenerDies);
+        }
     }
     endVictim();
 }
@@ -127,6 +131,8 @@ void Sweep::rehearse()
 {
     m_image.take();
     const std::uint64_t said = m_board->m_said;
+    const HeldLocks locks = m_stage.m_victimMember.locks();
+    const HeldLocks gone = m_stage.m_goneMember.locks();
     const pid_t pid = forkExactly(kLifeSeconds);
     if (pid == 0)
     {
@@ -135,8 +141,6 @@ void Sweep::rehearse()
         tell(Afterlife(m_stage, m_set.view()).live(Course::RecoveredAtOnce, saidByVictim()));
         ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
     }
-    const HeldLocks locks = m_stage.m_victimMember.locks();
-    const HeldLocks gone = m_stage.m_goneMember.locks();
     if (const int status = waitForEnd(pid); status != 0)
     {
         report("the rehearsal", status);
@@ -196,6 +200,26 @@ void Sweep::die(Course course)
     locks.takeAgain();
 }
 
+/// The survivors' part, first while the victim does not move, then when it has gone on and died.
+std::string Sweep::liveBeside(Meanwhile meanwhile)
+{
+    Afterlife afterlife(m_stage, m_set.view());
+    Course course = Course::RecoveredAtOnce;
+    switch (meanwhile)
+    {
+    case Meanwhile::OthersGoOn: afterlife.interfere(); break;
+    case Meanwhile::PublisherDies: m_stage.loseGone(); break;
+    case Meanwhile::ListenerDies:
+        m_stage.m_doomed.locks().drop();
+        static_cast<void>(recover(Stage::kDomain, m_stage.m_survivor.root()));
+        course = Course::TwoDied;
+        break;
+    }
+    m_board->m_phase = 1;
+    await([this] { return m_board->m_phase == 2; });
+    return afterlife.live(course, {m_stage.m_speaker.id(), m_board->m_said, m_board->m_said});
+}
+
 /// The victim is stopped where it stands while the survivors act, then goes on to its end, and dies there.
 void Sweep::stall(Meanwhile meanwhile)
 {
@@ -205,17 +229,13 @@ void Sweep::stall(Meanwhile meanwhile)
         return; // control calls wait for it, as they should
     }
     const HeldLocks gone = m_stage.m_goneMember.locks();
+    const HeldLocks doomed = m_stage.m_doomed.locks();
     const std::uint64_t said = m_board->m_said;
     m_board->m_phase = 0;
     const pid_t pid = forkExactly(kLifeSeconds);
     if (pid == 0)
     {
-        Afterlife afterlife(m_stage, m_set.view());
-        meanwhile == Meanwhile::OthersGoOn ? afterlife.interfere() : m_stage.loseGone();
-        m_board->m_phase = 1;
-        await([this] { return m_board->m_phase == 2; });
-        tell(afterlife.live(Course::RecoveredAtOnce,
-                            {m_stage.m_speaker.id(), m_board->m_said, m_board->m_said}));
+        tell(liveBeside(meanwhile));
         ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
     }
     await([&] { return m_board->m_phase == 1 || hasEnded(pid); });
@@ -232,6 +252,7 @@ void Sweep::stall(Meanwhile meanwhile)
     ++m_figures.m_stalls;
     m_image.putBack();
     m_board->m_said = said;
+    doomed.takeAgain();
     gone.takeAgain();
     locks.takeAgain();
 }
@@ -261,7 +282,8 @@ void Sweep::killRecoverers()
             ++m_figures.m_recovererPoints;
             const HeldLocks locks(recoverer.pid());
             locks.drop();
-            const Course course = m_figures.m_recovererPoints % 2 == 0 ? Course::RecoveredAtOnce : Course::SurvivorsGoOn;
+            const Course course =
+                m_figures.m_recovererPoints % 2 == 0 ? Course::RecoveredAtOnce : Course::SurvivorsGoOn;
             const pid_t pid = forkExactly(kLifeSeconds);
             if (pid == 0)
             {

@@ -23,15 +23,16 @@ struct Scene
     StageShape m_shape{};
     std::function<void(Stage&)> m_prepare{}; ///< everybody, at full speed
     std::function<void(Stage&)> m_act{};     ///< the victim, stepped
-    bool m_killsRecoverers{false};           ///< instead: whoever recovers it is killed at every point, and both are recovered
+    bool m_listenerDies{false};              ///< while the victim is stopped; takes a while
+    bool m_killsRecoverers{false}; ///< instead: whoever recovers it is killed at every point, and both are recovered
 };
 
 struct SweepFigures
 {
     std::uint64_t m_steps{0};
-    std::uint64_t m_points{0};    ///< snapshots
-    std::uint64_t m_recovered{0}; ///< lives lived after them
-    std::uint64_t m_stalls{0}; ///< and what came after them
+    std::uint64_t m_points{0};     ///< snapshots
+    std::uint64_t m_recovered{0};  ///< lives lived after them
+    std::uint64_t m_stalls{0};     ///< and what came after them
     std::uint64_t m_recoveries{0}; ///< of which each point is a death
     std::uint64_t m_recovererPoints{0};
     std::uint64_t m_bad{0};
@@ -65,8 +66,10 @@ class Sweep
     {
         OthersGoOn,
         PublisherDies,
+        ListenerDies, ///< the slow one; while a publisher stands in a call, it cannot be recovered completely
     };
     void stall(Meanwhile meanwhile);
+    [[nodiscard]] std::string liveBeside(Meanwhile meanwhile);
     void killRecoverers();
     [[nodiscard]] Said saidByVictim() const;
     void report(const std::string& where, int status);

@@ -66,6 +66,10 @@ HeldLocks::HeldLocks(pid_t pid)
         add(pid, theirs, ours);
     }
     ::close(process);
+    if (m_locks.empty())
+    {
+        throw std::runtime_error("a member of the domain that holds not even its slot");
+    }
 }
 
 HeldLocks HeldLocks::ofDescriptor(int descriptor)

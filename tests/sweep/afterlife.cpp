@@ -1,0 +1,146 @@
+#include "sweep/afterlife.hpp"
+
+#include "sweep/places.hpp"
+
+namespace ZeroCP::test
+{
+
+const char* toString(Course course)
+{
+    switch (course)
+    {
+    case Course::RecoveredAtOnce: return "recovered at once";
+    case Course::SurvivorsGoOn: return "survivors go on, then recover";
+    case Course::NewcomerJoins: return "a newcomer recovers";
+    case Course::TwoDied: return "another one died too";
+    }
+    return "";
+}
+
+void Afterlife::interfere()
+{
+    m_stage.m_peer.say(3);
+    m_stage.m_quick.hear(3);
+    m_stage.m_quick.drop(2);
+    m_stage.m_slow.hear(1);
+    m_stage.m_peer.say(2);
+    m_stage.m_slow.drop(1);
+    m_stage.m_quick.hear(1);
+    static_cast<void>(m_stage.m_peer.loan()); // and dropped
+}
+
+void Afterlife::recoverNow()
+{
+    const auto report = recover(Stage::kDomain, m_stage.m_survivor.root());
+    if (!report)
+    {
+        m_wrong += "  " + report.error().message() + "\n";
+    }
+    else if (report->pending != 0)
+    {
+        m_wrong += "  " + std::to_string(report->pending) + " ports could not be recovered\n";
+    }
+}
+
+/// Holds samples while their publisher goes on and uses what it believes to be free.
+void Afterlife::goOn()
+{
+    m_stage.m_quick.hear(2);
+    for (int i = 0; i < 8; ++i)
+    {
+        m_stage.m_peer.say(2);
+        m_stage.m_quick.hear(2);
+        m_stage.m_quick.drop(1);
+        if (i % 4 == 0)
+        {
+            m_stage.m_slow.drop(1);
+            m_stage.m_slow.hear(1);
+        }
+    }
+}
+
+/// Somebody takes the dead one's records and holder bit, and whatever chunks there are.
+void Afterlife::useTheSpace()
+{
+    auto publisher = m_stage.m_survivor.node().createPublisher<Message>("sweep", QoS{}.maxLoans(2));
+    if (!publisher)
+    {
+        m_wrong += "  " + publisher.error().message() + "\n";
+        return;
+    }
+    m_latecomer = Speaker(std::move(*publisher));
+    for (int i = 0; i < 10; ++i)
+    {
+        if (!m_latecomer.say())
+        {
+            m_wrong += "  a new publisher finds no chunk\n";
+        }
+        m_stage.m_quick.hear(1);
+        m_stage.m_quick.drop(1);
+    }
+}
+
+void Afterlife::end()
+{
+    m_stage.m_quick.drain();
+    m_stage.m_slow.drain();
+    if (m_stage.goneLives())
+    {
+        m_stage.loseGone();
+    }
+    m_stage.m_peer.leave();
+    m_latecomer.leave();
+    m_stage.m_quick.drain();
+    m_stage.m_slow.drain();
+}
+
+std::vector<Said> Afterlife::everythingSaid(const Said& byVictim) const
+{
+    std::vector<Said> all{{m_stage.m_peer.id(), m_stage.m_peer.said(), m_stage.m_peer.said()},
+                          {m_latecomer.id(), m_latecomer.said(), m_latecomer.said()}};
+    if (byVictim.m_publisher != 0)
+    {
+        all.push_back(byVictim);
+    }
+    if (m_stage.m_gone.isThere())
+    {
+        all.push_back(m_stage.saidByGone());
+    }
+    return all;
+}
+
+std::string Afterlife::live(Course course, const Said& said)
+{
+    if (course == Course::SurvivorsGoOn)
+    {
+        interfere();
+        recoverNow();
+        interfere();
+    }
+    if (course == Course::NewcomerJoins)
+    {
+        static_cast<void>(m_stage.newcomer()); // comes, recovers and leaves
+    }
+    recoverNow();
+    const bool slowLives = course != Course::TwoDied;
+    if (!slowLives)
+    {
+        m_stage.m_slow.forget();
+    }
+    m_wrong += misplacedChunks(m_view);
+    goOn();
+    m_wrong += misplacedChunks(m_view);
+    useTheSpace();
+    end();
+
+    const std::vector<Said> all = everythingSaid(said);
+    m_wrong += m_stage.m_quick.complaints(all);
+    m_wrong += slowLives ? m_stage.m_slow.complaints(all) : "";
+    for (std::uint32_t c = 0; c < m_view.classCount(); ++c)
+    {
+        m_wrong += auditClass(m_view, m_view.classAt(c));
+    }
+    return m_wrong;
+}
+
+} // namespace ZeroCP::test

@@ -9,7 +9,7 @@ usage: scripts/mutants.sh [NAME...]
 
 Applies tests/sweep/mutants/NAME.patch (default: each of them) to a copy of the tree, builds it and runs the kill sweep, and
 if that passes the stress tests, for ZEROCP_STRESS_SECONDS (default 20) per test. Fails if a patch does not apply, a mutant does
-not compile, or one is noticed by nobody. Some 30 seconds per mutant on 2 cores.
+not compile, or one is noticed by nobody. Half a minute to two per mutant on 2 cores.
 TEXT
 }
 

@@ -77,11 +77,45 @@ std::string whatIsWrong(const PoolView& view, std::uint32_t chunk, bool listed, 
     }
 }
 
+/// What stands in the return ring of a publisher that is gone and still has the bit of the subscriber that wrote it.
+std::string heldThoughReturned(const PoolView& view, const PairRecord& record)
+{
+    const auto pair = view.pairView(record);
+    if (!pair || record.m_state.load() != (PairRecord::Used | PairRecord::PublisherGone))
+    {
+        return "";
+    }
+    std::string wrong;
+    const std::uint32_t receiver = view.port(record.m_subscriberPort.load()).m_holderIndex.load();
+    std::uint64_t count = pair->m_head->m_ringHead.load();
+    for (std::uint64_t i = 0; i <= pair->m_returnMask; ++i, ++count)
+    {
+        const std::uint64_t value = pair->returned(count).load();
+        const std::uint32_t chunk = entry::chunkOf(value);
+        if (!pair->isReturn(value, count))
+        {
+            break;
+        }
+        const std::uint64_t tag = publicationTag(record.m_publisherPort.load(), entry::sequenceOf(value));
+        const std::uint64_t word = view.word(chunk, holder::wordOf(receiver)).load();
+        if (view.record(chunk).m_publication.load() == tag && (word & holder::bitOf(receiver)) != 0)
+        {
+            wrong +=
+                "  chunk " + std::to_string(chunk) + " was returned to a publisher that is gone, and is still held\n";
+        }
+    }
+    return wrong;
+}
+
 } // namespace
 
 std::string misplacedChunks(const PoolView& view)
 {
     std::string wrong;
+    for (std::uint32_t i = 0; i < view.header().m_pairHighWater.load(); ++i)
+    {
+        wrong += heldThoughReturned(view, view.pair(i));
+    }
     const std::vector<std::uint64_t> ports = bitsOfPorts(view, wrong);
     for (std::uint32_t c = 0; c < view.classCount(); ++c)
     {

@@ -1,5 +1,6 @@
 /// Where the chunks of a pool set are while its ports live: each either in its free list, once and with no holder, or in
-/// use and held by ports that exist. To be asked when no port is inside a call.
+/// use and held by ports that exist, of which none has returned it to a publisher that is gone. To be asked when no port
+/// is inside a call.
 #pragma once
 
 #include <string>

@@ -48,7 +48,6 @@ class SegmentImage
     /// Whether anything has changed since, in the pages that had been touched when the image was taken.
     [[nodiscard]] bool differs() const;
     void putBack() const;
-    [[nodiscard]] std::size_t bytes() const noexcept { return m_copy.size(); }
 
   private:
     const Segments& m_segments;

@@ -69,11 +69,17 @@ void Sweep::startVictim()
 
 void Sweep::endVictim()
 {
-    if (goesOn() && (!WIFEXITED(m_victim->status()) || WEXITSTATUS(m_victim->status()) != 0))
-    {
-        report("the victim itself", m_victim->status());
-    }
+    expectGoodEnd(*m_victim, "the victim itself");
     m_victim.reset();
+}
+
+/// A process that was stepped and left alone must have come to its end.
+void Sweep::expectGoodEnd(const Stepper& stepper, const std::string& who)
+{
+    if (goesOn() && (!WIFEXITED(stepper.status()) || WEXITSTATUS(stepper.status()) != 0))
+    {
+        report(who, stepper.status());
+    }
 }
 
 void Sweep::dieEverywhere()
@@ -300,6 +306,7 @@ void Sweep::killRecoverers()
             gone.takeAgain();
             locks.takeAgain();
         }
+        expectGoodEnd(recoverer, "the recoverer itself");
     }
     m_image.putBack();
     victim.takeAgain();

@@ -58,6 +58,7 @@ class Sweep
     void rehearse();
     void startVictim();
     void endVictim();
+    void expectGoodEnd(const Stepper& stepper, const std::string& who);
     void dieEverywhere();
     void stallEverywhere();
     void point();

@@ -11,7 +11,8 @@ list=${ZEROCP_PACKAGES:-scripts/packages.txt}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-listed() { sed -E 's/#.*//; s/[[:space:]]+//g; /^$/d' "$list" | sort -u; }
+# The lists of single scripts (packages-peers.txt, packages-models.txt) count too: those scripts install them.
+listed() { sed -s -E 's/#.*//; s/[[:space:]]+//g; /^$/d' "$list" scripts/packages-*.txt | sort -u; }
 
 # depends PACKAGE... : what these depend on directly, without versions, alternatives each on a line
 depends() {

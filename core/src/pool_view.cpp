@@ -191,8 +191,9 @@ std::optional<HistoryView> PoolView::historyOf(std::uint32_t port) const noexcep
     const std::uint32_t depth = record.m_depth.load(std::memory_order_relaxed);
     constexpr std::uint32_t kMost = 1U << 20;
     const bool isHistory = record.m_state.load(std::memory_order_acquire) == (PairRecord::Used | PairRecord::History);
-    if (!isHistory || depth == 0 || depth > kMost || offset % kCacheLineBytes != 0 ||
-        offset < m_header->m_pairAreaOffset || !fits(offset, HistoryHead::blockBytes(depth), 1, m_managementBytes))
+    if (!isHistory || record.m_publisherPort.load(std::memory_order_relaxed) != port || depth == 0 || depth > kMost ||
+        offset % kCacheLineBytes != 0 || offset < m_header->m_pairAreaOffset ||
+        !fits(offset, HistoryHead::blockBytes(depth), 1, m_managementBytes))
     {
         return std::nullopt;
     }

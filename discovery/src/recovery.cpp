@@ -374,8 +374,13 @@ void retirePublisher(const Victim& victim)
                 [&victim, &readers](PairRecord& record)
                 {
                     const auto pair = victim.m_view.pairView(record);
-                    if (record.m_publisherPort.load(std::memory_order_relaxed) != victim.m_port ||
-                        (record.m_state.load(std::memory_order_relaxed) & PairRecord::PublisherGone) != 0)
+                    if (record.m_publisherPort.load(std::memory_order_relaxed) != victim.m_port)
+                    {
+                        return;
+                    }
+                    // Also those of an earlier try, which may have ended before it woke them.
+                    readers.push_back(record.m_subscriberPort.load(std::memory_order_relaxed));
+                    if ((record.m_state.load(std::memory_order_relaxed) & PairRecord::PublisherGone) != 0)
                     {
                         return;
                     }
@@ -387,7 +392,6 @@ void retirePublisher(const Victim& victim)
                     }
                     // [sync:gone] Release: the floor and the doubt come before. Partner: the subscriber's onEpoch().
                     record.m_state.fetch_or(PairRecord::PublisherGone, std::memory_order_acq_rel);
-                    readers.push_back(record.m_subscriberPort.load(std::memory_order_relaxed));
                 });
     sweepOwnBit(victim);
     dropHistory(victim);

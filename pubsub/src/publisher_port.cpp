@@ -455,7 +455,13 @@ void PublisherPort::applyReturns() noexcept
         const std::uint32_t chunk = m_ledger.touched(i);
         if (!m_ledger.isFlying(chunk))
         {
-            continue; // the rest came back after it was touched
+            // The rest came back after it was touched, and a reaper had taken the bit that we gathered: forget it, or the
+            // next flight would take it for given back.
+            for (std::uint32_t x = 0; x < m_usedWords; ++x)
+            {
+                m_ledger.returned(chunk, x) = 0;
+            }
+            continue;
         }
         bool all = true;
         for (std::uint32_t x = 0; x < m_usedWords; ++x)

@@ -25,19 +25,26 @@ void SubscriberPort::joinHistory(Connection& connection)
     {
         std::this_thread::sleep_for(std::chrono::milliseconds(1)); // store buffers drain meanwhile
     }
+    std::uint64_t next = history->m_head->m_next.load(std::memory_order_acquire);
+    const std::uint64_t join = connection.m_pair.m_head->m_join.load(std::memory_order_acquire); // [sync:join]
+    const std::uint64_t oldest = history->m_head->m_first;
+    // [sync:gone] After the history: once the flag is set its memory may be somebody else's. Then m_join says where the
+    // queue begins, and there is nothing before it. Partner: recovery.
+    if ((m_view.pair(connection.m_record).m_state.load(std::memory_order_acquire) & PairRecord::PublisherGone) != 0)
+    {
+        return;
+    }
+    const std::uint64_t depth = std::min(history->m_depth, connection.m_pair.m_depth);
+    connection.m_pins.reserve(depth);
     connection.m_history = *history;
     connection.m_historyPending = true;
     ++m_historiesPending;
-    std::uint64_t next = history->m_head->m_next.load(std::memory_order_acquire);
-    const std::uint64_t join = connection.m_pair.m_head->m_join.load(std::memory_order_acquire); // [sync:join]
     if (join != PairHead::kWantsToJoin && join < next)
     {
         next = join; // from there on it comes through the queue
     }
     connection.m_historyNext = next;
-    const std::uint64_t depth = std::min(history->m_depth, connection.m_pair.m_depth);
-    const std::uint64_t first = std::max(history->m_head->m_first, next - std::min(next, depth));
-    connection.m_pins.reserve(depth);
+    const std::uint64_t first = std::max(oldest, next - std::min(next, depth));
     std::uint64_t value = 0;
     while (next > first && pin(connection, next - 1, value))
     {

@@ -164,14 +164,15 @@ void SubscriberPort::findNewPublishers()
 bool SubscriberPort::isDrained(const Connection& connection) const noexcept
 {
     const PairHead& head = *connection.m_pair.m_head;
-    if (connection.m_historyPending)
+    const std::uint64_t join = head.m_join.load(std::memory_order_acquire); // [sync:join]
+    if (connection.m_historyPending && (!connection.m_pins.empty() || connection.m_historyNext < join))
     {
-        return false;
+        return false; // kWantsToJoin is greater than any sequence
     }
     std::uint64_t position = connection.m_position;
     if (position == 0)
     {
-        position = head.m_join.load(std::memory_order_acquire); // [sync:join]
+        position = join;
         if (position == PairHead::kWantsToJoin || position == 0)
         {
             return connection.m_gone; // left before it saw us
@@ -189,6 +190,8 @@ void SubscriberPort::forgetDrained() noexcept
     {
         if (connection.m_used && isDrained(connection))
         {
+            m_historiesPending -= connection.m_historyPending ? 1U : 0U;
+            connection.m_historyPending = false;
             connection.m_used = false; // gone, so no longer reachable either
             --m_goneCount;
             // [sync:gone] Release: we read and write nothing in the block any more. Partner: PoolSet::takePairRecord().

@@ -243,6 +243,36 @@ TEST(History, APublisherRecordThatIsUsedAgainDoesNotShowItsFormerHistory)
     }
 }
 
+TEST(History, APublisherThatLeftWithoutAMessageIsForgottenAlsoWhenNobodyTakes)
+{
+    OneNode one;
+    auto subscriber = one.subscriber(latched(3));
+    {
+        auto publisher = one.publisher(latched(3));
+        EXPECT_EQ(subscriber.publisherCount(), 1U);
+    }
+    EXPECT_EQ(subscriber.publisherCount(), 0U);
+    auto next = one.publisher(latched(3));
+    publish(next, 1, 1);
+    EXPECT_EQ(takeAll(subscriber), (Values{1}));
+}
+
+TEST(History, OfPublishersThatCameAndWentUnseenNothingCountsAsMissed)
+{
+    OneNode one;
+    auto subscriber = one.subscriber(latched(3));
+    auto other = one.publisher(latched(3));
+    for (std::uint64_t round = 0; round < 3; ++round)
+    {
+        auto publisher = one.publisher(latched(3));
+        publish(publisher, 1, 100);
+        publisher = {};
+        auto successor = one.publisher(latched(2)); // may get the record of the history
+        EXPECT_EQ(takeAll(subscriber), (Values{98, 99, 100}));
+        EXPECT_EQ(subscriber.missed(), 97U * (round + 1));
+    }
+}
+
 TEST(History, SlicesAreRememberedWithTheirLengths)
 {
     OneNode one;

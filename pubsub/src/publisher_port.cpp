@@ -512,6 +512,10 @@ void PublisherPort::trim() noexcept
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
         const std::uint32_t stashed = m_ledger.stashed(pool);
+        if (stashed <= 2 * m_stashes[pool] && m_ownedOf[pool] <= m_budgets[pool]) [[likely]]
+        {
+            continue;
+        }
         const std::uint32_t spare = stashed > 2 * m_stashes[pool] ? stashed - m_stashes[pool] : 0;
         const std::uint32_t excess = m_ownedOf[pool] - std::min(m_ownedOf[pool], m_budgets[pool]);
         const std::uint32_t count = std::max(spare, std::min(excess, stashed));

@@ -252,7 +252,7 @@ inline void PublisherPort::markReceivers(ChunkManager& record) noexcept
 inline bool PublisherPort::setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
 {
     const std::uint64_t value = entry::make(sequence, chunk);
-    std::uint32_t asleep = 0;
+    std::uint32_t asleep = m_needsFence ? 1U : 0U; // then the fence comes first, and the look is repeated
     for (Connection& connection : m_connections)
     {
         if (connection.m_roomUntil <= sequence) [[unlikely]]
@@ -312,7 +312,7 @@ inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t 
     {
         remember(sequence, chunk);
     }
-    if (someoneSleeps || m_needsFence) [[unlikely]]
+    if (someoneSleeps) [[unlikely]]
     {
         wakeReceivers();
     }

@@ -21,9 +21,24 @@
  * isDrained; holders::drop, adopt, heldOnlyBy; recovery's retirePublisher, settleDeliveries, settleFloor, settleReturns,
  * sweepOwnBit, freeOrphans, retireSubscriber.
  *
- * run: -DKILL=0 -DN=3
- * run: -DKILL=1 -DN=2
- * mutant: -DMUTANT_NO_FENCE
+ * run: -DN=2 -DBUFFERED=1
+ * run: -DN=4 -DONE_SUBSCRIBER
+ * run: -DN=1 -DKILL=4
+ * run: -DN=3 -DONE_SUBSCRIBER -DKILL=1
+ * run: -DN=3 -DONE_SUBSCRIBER -DKILL=2
+ * run: -DN=2 -DONE_SUBSCRIBER -DKILL=4 -DRECOVERER_KILLED
+ * run: -DN=2 -DONE_SUBSCRIBER -DKILL=1 -DOTHER_ROUNDS=1
+ * mutant: -DMUTANT_NO_FENCE -DN=3 -DONE_SUBSCRIBER
+ * mutant: -DMUTANT_NO_DOUBT -DN=3 -DONE_SUBSCRIBER
+ * mutant: -DMUTANT_PLAIN_POSITION -DN=3 -DONE_SUBSCRIBER
+ * mutant: -DMUTANT_SLOTS_BEFORE_BITS -DN=2 -DONE_SUBSCRIBER
+ * mutant: -DMUTANT_HEAD_BEFORE_BITS -DN=3 -DONE_SUBSCRIBER -DKILL=1
+ * mutant: -DMUTANT_NO_SETTLING -DN=2 -DONE_SUBSCRIBER -DKILL=1
+ * mutant: -DMUTANT_NO_VERDICTS -DN=2 -DONE_SUBSCRIBER -DKILL=1
+ * mutant: -DMUTANT_NO_TAG_CHECK -DN=2 -DONE_SUBSCRIBER -DKILL=1 -DOTHER_ROUNDS=1
+ * mutant: -DMUTANT_NO_OWN_RETURNS -DN=2 -DONE_SUBSCRIBER -DKILL=1
+ * mutant: -DMUTANT_NO_LATE_RETURNS -DN=2 -DONE_SUBSCRIBER -DKILL=1
+ * mutant: -DMUTANT_NO_GENERATION -DN=2 -DONE_SUBSCRIBER -DKILL=1
  */
 
 #ifndef N
@@ -683,9 +698,8 @@ active proctype OtherPublisher()
     byte c, k;
 end:
     do
-    :: k < OTHER_ROUNDS ->
-        atomic {
-            pubGone[0] && ANY(LISTEDNOW) && !deadSub[0] && !subIdle[0] ->
+    :: atomic {
+            k < OTHER_ROUNDS && pubGone[1] && ANY(LISTEDNOW) && !deadSub[1] && !subIdle[1] ->
             PICK(LISTEDNOW, c);
             listed[c] = false; written(WORD(c, 0));
             mem[WORD(c, 0)] = INUSE | OTHER | BIT; mem[TAG(c)] = FOREIGN; content[c] = FOREIGN

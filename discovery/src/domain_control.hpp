@@ -6,6 +6,14 @@
 namespace ZeroCP
 {
 
+inline constexpr auto kUsed = static_cast<std::uint32_t>(RecordState::Used);
+inline constexpr auto kFree = static_cast<std::uint32_t>(RecordState::Free);
+
+inline bool isUsed(const std::atomic<std::uint32_t>& state) noexcept
+{
+    return state.load(std::memory_order_acquire) == kUsed;
+}
+
 /// Holds the process's control mutex and the domain's control byte. The kernel frees the byte if the process dies.
 class Domain::Control
 {

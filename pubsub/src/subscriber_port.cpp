@@ -13,8 +13,6 @@ using Clock = std::chrono::steady_clock;
 /// Spinning threads look at their slot this often before they ask for the time.
 constexpr int kPollsPerClock = 32;
 
-constexpr std::uint64_t kNeverAnEpoch = ~0ULL;
-
 void relax() noexcept
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -80,11 +78,24 @@ void SubscriberPort::onEpoch()
     findNewPublishers();
     m_connectionCount = static_cast<std::uint32_t>(m_connections.size());
     m_epoch = epoch;
-    m_fastEpoch = m_needsFence ? kNeverAnEpoch : epoch;
+    m_fastEpoch = m_needsFence ? notifier::kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
 }
 
-void SubscriberPort::noticeGonePublishers()
+/// Who has gone; who has come is for the next take, since meeting them allocates and may block.
+[[gnu::noinline]] void SubscriberPort::checkReturns() noexcept
+{
+    if (m_needsFence)
+    {
+        std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:late-return]
+    }
+    if (m_epochWord->load(std::memory_order_acquire) != m_epoch) // [sync:epoch]
+    {
+        noticeGonePublishers();
+    }
+}
+
+void SubscriberPort::noticeGonePublishers() noexcept
 {
     for (Connection& connection : m_connections)
     {
@@ -149,13 +160,13 @@ void SubscriberPort::findNewPublishers()
         connection.m_incarnation = incarnation;
         connection.m_publisherPort = publisher;
         connection.m_record = i;
-        connection.m_used = true;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
         connection.m_reachable = connection.m_gone ? 0 : incarnation;
         if (m_wantsHistory)
         {
             joinHistory(connection);
         }
+        connection.m_used = true; // now that nothing can fail
         m_goneCount += connection.m_gone ? 1U : 0U;
     }
 }

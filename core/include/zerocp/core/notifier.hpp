@@ -33,6 +33,9 @@ enum class Sleep : std::uint32_t
 inline constexpr std::chrono::milliseconds kSlice{500};
 inline constexpr std::chrono::milliseconds kFallbackSlice{1};
 
+/// What no epoch ever is: a port for which this is the latest looks again each time, after a fence.
+inline constexpr std::uint64_t kNeverAnEpoch = ~0ULL;
+
 /// Registers this process for barriers on behalf of others; once per process, later calls are free. False if the kernel
 /// has no sys_membarrier or forbids it: then publish fences.
 bool registerProcess() noexcept;

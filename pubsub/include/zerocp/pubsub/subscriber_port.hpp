@@ -129,7 +129,8 @@ class SubscriberPort
     void dropOwnBitForeign(const HeldChunk& held) noexcept;
     void checkEpoch();
     void onEpoch();
-    void noticeGonePublishers();
+    void checkReturns() noexcept;
+    void noticeGonePublishers() noexcept;
     void findNewPublishers();
     [[nodiscard]] bool isDrained(const Connection& connection) const noexcept;
     void forgetDrained() noexcept;
@@ -284,7 +285,7 @@ inline void SubscriberPort::release(const HeldChunk& held) noexcept
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) [[unlikely]]
     {
-        checkEpoch();
+        checkReturns();
     }
     m_samples.remove();
     m_gate.leave(pass);

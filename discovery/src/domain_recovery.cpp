@@ -1,0 +1,202 @@
+// Domain's dead: who died, and what goes with a process.
+#include <algorithm>
+#include <chrono>
+
+#include "domain_control.hpp"
+#include "zerocp/core/log.hpp"
+#include "zerocp/discovery/recovery.hpp"
+
+namespace ZeroCP
+{
+
+Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::nanoseconds longest)
+{
+    RecoveryReport report;
+    std::vector<std::uint32_t> dead;
+    for (std::uint32_t i = 0; i < rowsOf(header().m_processes); ++i)
+    {
+        if (isUsed(row<ProcessRecord>(header().m_processes, i).m_state) && !isAlive(i))
+        {
+            dead.push_back(i);
+        }
+    }
+    if (dead.empty() && !thorough)
+    {
+        return report;
+    }
+    Control control(*this, longest);
+    if (!control)
+    {
+        return tl::unexpected(control.error());
+    }
+    for (const std::uint32_t process : dead)
+    {
+        // A description of its own keeps the dead one's byte locked to the end; locks of ours would never conflict.
+        auto lock = DomainLock::open(m_lock.file(), m_config.access);
+        if (!lock)
+        {
+            return tl::unexpected(lock.error());
+        }
+        const bool stillUsed = isUsed(row<ProcessRecord>(header().m_processes, process).m_state);
+        if (stillUsed && lock->tryLockSlot(process))
+        {
+            recoverProcess(process, report);
+        }
+    }
+    report.pending = retireDyingPorts();
+    return report;
+}
+
+void Domain::recoverDeadSoon()
+{
+    constexpr std::int64_t kPauseNs = 10'000'000;
+    const std::int64_t now = std::chrono::steady_clock::now().time_since_epoch().count();
+    std::int64_t last = m_lastRecoveryNs.load(std::memory_order_relaxed);
+    if (isForked() || now - last < kPauseNs ||
+        !m_lastRecoveryNs.compare_exchange_strong(last, now, std::memory_order_relaxed))
+    {
+        return;
+    }
+    // Whoever is in a control call now will not be waited for: it, or the next try, does it.
+    static_cast<void>(recoverDead(false, std::chrono::nanoseconds::zero()));
+}
+
+void Domain::recoverDeadOrWarn()
+{
+    if (const auto report = isForked() ? RecoveryReport{} : recoverDead(); !report)
+    {
+        log(LogLevel::Warn, report.error().message());
+    }
+}
+
+void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
+{
+    const auto alive = [this, process](std::uint32_t slot) { return slot != process && isAlive(slot); };
+    bool complete = true;
+    for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
+    {
+        if (!isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state))
+        {
+            continue;
+        }
+        const auto set = openSet(s);
+        if (!set)
+        {
+            log(LogLevel::Error, "recovering process slot " + std::to_string(process) + ": " + set.error().message());
+            complete = false;
+            continue;
+        }
+        PoolView& view = (*set)->control();
+        const std::uint32_t ports =
+            std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
+        for (std::uint32_t p = 1; p < ports; ++p)
+        {
+            const PortRecord& port = view.port(p);
+            const bool used =
+                port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
+            if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
+            {
+                const bool retired =
+                    recovery::retire(view, p, alive, [&set](std::uint32_t last) { (*set)->giveBack(last); });
+                // Dying ports are found again without their process; one that could not be looked at is not.
+                complete &= retired || port.m_state.load(std::memory_order_acquire) ==
+                                           static_cast<std::uint32_t>(PortState::Dying);
+                ++report.endpoints;
+            }
+        }
+    }
+    for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
+    {
+        auto& endpoint = row<EndpointRecord>(header().m_endpoints, i);
+        if (isUsed(endpoint.m_state) && endpoint.m_process == process)
+        {
+            endpoint.m_state.store(kFree, std::memory_order_release);
+        }
+    }
+    for (std::uint32_t i = 0; i < rowsOf(header().m_nodes); ++i)
+    {
+        auto& node = row<NodeRecord>(header().m_nodes, i);
+        if (isUsed(node.m_state) && node.m_process == process)
+        {
+            node.m_state.store(kFree, std::memory_order_release);
+        }
+    }
+    if (!complete)
+    {
+        return; // the row stays Used, so that the next one to look repeats this
+    }
+    releaseWhatNobodyUses();
+    auto& record = row<ProcessRecord>(header().m_processes, process);
+    log(LogLevel::Warn, "process " + std::to_string(record.m_pid) + " (" + std::string(record.m_name.view()) +
+                            ") died; what it held is free again");
+    record.m_state.store(kFree, std::memory_order_release); // last: until here the recovery is repeated
+    header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
+    ++report.processes;
+}
+
+/// Every topic without endpoints, every automatic set without topics, every file without a set: the dead one may have
+/// been making or removing them.
+void Domain::releaseWhatNobodyUses()
+{
+    std::vector<bool> named(rowsOf(header().m_poolSets), false);
+    for (std::uint32_t i = 0; i < rowsOf(header().m_topics); ++i)
+    {
+        const auto& topic = row<TopicRecord>(header().m_topics, i);
+        if (isUsed(topic.m_state))
+        {
+            releaseTopicIfUnused(i);
+        }
+        if (isUsed(topic.m_state) && topic.m_poolSet < named.size())
+        {
+            named[topic.m_poolSet] = true;
+        }
+    }
+    std::vector<std::string> listed{fileName(m_config.domain, "lock"), fileName(m_config.domain, "discovery")};
+    for (std::uint32_t i = 0; i < named.size(); ++i)
+    {
+        auto& set = row<PoolSetRecord>(header().m_poolSets, i);
+        if (isUsed(set.m_state) && set.m_automatic != 0 && !named[i])
+        {
+            set.m_state.store(kFree, std::memory_order_release);
+            m_sets.erase(i);
+        }
+        if (isUsed(set.m_state))
+        {
+            const std::string base = fileName(m_config.domain, set.m_name.view());
+            listed.insert(listed.end(), {base + ".data", base + ".mgmt"});
+        }
+    }
+    removeFilesBut(listed);
+}
+
+bool Domain::retirePort(PoolSet& set, std::uint32_t port)
+{
+    return recovery::retire(
+        set.control(), port, [this](std::uint32_t slot) { return isAlive(slot); },
+        [&set](std::uint32_t last) { set.giveBack(last); });
+}
+
+std::uint32_t Domain::retireDyingPorts()
+{
+    std::uint32_t left = 0;
+    for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
+    {
+        if (isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state))
+        {
+            if (const auto set = openSet(s))
+            {
+                left += retireDyingPorts(**set);
+            }
+        }
+    }
+    return left;
+}
+
+std::uint32_t Domain::retireDyingPorts(PoolSet& set)
+{
+    return recovery::retireDying(
+        set.control(), [this](std::uint32_t slot) { return isAlive(slot); },
+        [&set](std::uint32_t port) { set.giveBack(port); });
+}
+
+} // namespace ZeroCP

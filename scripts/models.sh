@@ -21,11 +21,12 @@ search() {
     local name=$1
     shift
     spin "$@" -a "$models/$name.pml" >spin.log 2>&1 || { cat spin.log; return 1; }
-    gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=6000 -w -o pan pan.c
+    # shellcheck disable=SC2046 # flags are words
+    gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=6000 $(flags_of "$name" compile) -w -o pan pan.c
     timeout 600 ./pan -m1000000 >report 2>&1 || true
 }
 
-# The header of a model says how it is run: " * run: FLAGS" and " * mutant: FLAGS", a line each.
+# The header of a model says how it is run: " * run: FLAGS" and " * mutant: FLAGS", a line each; " * compile: FLAGS".
 flags_of() { sed -n "s/^ \* $2:\s*//p" "$models/$1.pml"; }
 
 failed=0

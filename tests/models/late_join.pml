@@ -1,6 +1,6 @@
 /*
  * Late join of a transient-local topic: the history of a publisher, and the joiner bits that protect what a newcomer
- * reads of it. Specification for the implementation; the product does not have it yet.
+ * reads of it. Decision 0014.
  *
  * Shared memory, beside what a volatile topic has
  *
@@ -94,6 +94,27 @@
  *
  * Mirrors: PublisherPort::publish, onEpoch, findNewSubscribers, dropGoneSubscribers, scan; SubscriberPort::poll, announce,
  * isDrained; holders::pop, adopt, putBack; recovery's retirePublisher, retireSubscriber, settleDelivery, freeOrphans.
+ *
+ * Partial-order reduction is off: `unless` over rendezvous and `timeout` do not go with it.
+ *
+ * compile: -DNOREDUCE -DVECTORSZ=2048
+ * run: -DKILL=0 -DN=4
+ * run: -DKILL=1 -DN=3
+ * run: -DKILL=2 -DN=4
+ * run: -DKILL=3 -DN=2
+ * mutant: -DMUTANT_ADOPT_IGNORES_JOINERS -DKILL=1 -DN=3
+ * mutant: -DMUTANT_GONE_AFTER_SWEEP -DKILL=1 -DN=3
+ * mutant: -DMUTANT_HISTORY_BEYOND_JOIN -DKILL=0 -DN=3
+ * mutant: -DMUTANT_NO_ACKNOWLEDGEMENT -DKILL=0 -DN=3
+ * mutant: -DMUTANT_NO_BARRIER -DKILL=0 -DN=3
+ * mutant: -DMUTANT_NO_GENERATION -DKILL=1 -DN=3
+ * mutant: -DMUTANT_NO_GONE_CHECK -DKILL=1 -DN=3
+ * mutant: -DMUTANT_NO_JOINER_SWEEP -DKILL=2 -DN=3
+ * mutant: -DMUTANT_NO_SEAL -DKILL=0 -DN=4
+ * mutant: -DMUTANT_NO_SECOND_LOOK -DKILL=0 -DN=3
+ * mutant: -DMUTANT_NO_VALIDATION -DKILL=0 -DN=4
+ * mutant: -DMUTANT_REUSE_IN_HISTORY -DKILL=0 -DN=3
+ * mutant: -DMUTANT_SWEEP_ANY_TOPIC -DKILL=2 -DN=3
  */
 
 #ifndef N

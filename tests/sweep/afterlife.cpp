@@ -62,7 +62,7 @@ void Afterlife::goOn()
 /// Somebody takes the dead one's records and holder bit, and whatever chunks there are.
 void Afterlife::useTheSpace()
 {
-    auto publisher = m_stage.m_survivor.node().createPublisher<Message>("sweep", QoS{}.maxLoans(2));
+    auto publisher = m_stage.m_survivor.node().createPublisher<Message>("sweep", m_stage.publisherQoS());
     if (!publisher)
     {
         m_wrong += "  " + publisher.error().message() + "\n";
@@ -92,6 +92,24 @@ void Afterlife::end()
     m_latecomer.leave();
     m_stage.m_quick.drain();
     m_stage.m_slow.drain();
+}
+
+/// Only the listeners that live have ports now; no publisher is left that could have a history.
+void Afterlife::expectPorts(std::uint32_t count)
+{
+    std::uint32_t found = 0;
+    for (std::uint32_t i = 1; i < m_view.header().m_portHighWater; ++i)
+    {
+        found += m_view.port(i).m_state != static_cast<std::uint32_t>(PortState::Off) ? 1U : 0U;
+    }
+    if (found != count)
+    {
+        m_wrong += "  " + std::to_string(found) + " ports are in use, expected " + std::to_string(count) + "\n";
+    }
+    for (std::uint32_t i = 0; i < m_view.header().m_pairHighWater; ++i)
+    {
+        m_wrong += (m_view.pair(i).m_state & PairRecord::History) != 0 ? "  a history was left\n" : "";
+    }
 }
 
 std::vector<Said> Afterlife::everythingSaid(const Said& byVictim) const
@@ -136,6 +154,7 @@ std::string Afterlife::live(Course course, const Said& said)
     const std::vector<Said> all = everythingSaid(said);
     m_wrong += m_stage.m_quick.complaints(all);
     m_wrong += slowLives ? m_stage.m_slow.complaints(all) : "";
+    expectPorts(slowLives ? 2 : 1);
     for (std::uint32_t c = 0; c < m_view.classCount(); ++c)
     {
         m_wrong += auditClass(m_view, m_view.classAt(c));

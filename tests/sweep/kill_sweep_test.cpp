@@ -257,6 +257,104 @@ Scene subscriberLeaving()
             .m_act = [](Stage& stage) { stage.m_listener.leave(); }};
 }
 
+/// Each message pushes one out of the history; the slow listener's queue overflows.
+Scene remembering()
+{
+    return {.m_name = "publish into a history",
+            .m_shape = {.m_victimPublishes = true, .m_transientLocal = true},
+            .m_prepare = [](Stage& stage) { stage.m_slow.hear(1); },
+            .m_act = [](Stage& stage) { stage.m_speaker.say(5); }};
+}
+
+/// What it pins is let go in the order of age, then the queue is open.
+Scene joiningLate()
+{
+    return {.m_name = "late join",
+            .m_shape = {.m_hasGone = true, .m_transientLocal = true},
+            .m_prepare =
+                [](Stage& stage)
+            {
+                stage.m_peer.say(3);
+                stage.m_gone.say(2);
+                stage.m_quick.drain();
+                stage.m_slow.drain();
+            },
+            .m_act =
+                [](Stage& stage)
+            {
+                stage.joinAsSubscriber(QoS{}.keepLast(2).maxHeld(2).transientLocal());
+                stage.m_listener.hear(2);
+                stage.m_listener.drop(1);
+                stage.m_listener.hear();
+                stage.m_listener.drop(2);
+            }};
+}
+
+/// Pools grow, pairs are made, the discovery segment gets its rows.
+Scene publisherJoining()
+{
+    return {.m_name = "publisher joins",
+            .m_shape = {},
+            .m_prepare = [](Stage& stage) { stage.m_peer.say(2); },
+            .m_act =
+                [](Stage& stage)
+            {
+                stage.joinAsPublisher();
+                stage.m_speaker.say(2);
+            },
+            .m_stops = false};
+}
+
+Scene subscriberJoining()
+{
+    return {.m_name = "subscriber joins",
+            .m_shape = {.m_hasGone = true},
+            .m_prepare = [](Stage& stage) { stage.m_peer.say(2); },
+            .m_act =
+                [](Stage& stage)
+            {
+                stage.joinAsSubscriber(QoS{}.keepLast(64).maxHeld(8)); // the pool has to grow for it
+                stage.m_listener.hear();
+            },
+            .m_stops = false};
+}
+
+/// What the pool has grown for it is given back.
+Scene largeSubscriberLeaving()
+{
+    return {.m_name = "the pool shrinks",
+            .m_shape = {.m_victimSubscribes = true, .m_victim = QoS{}.keepLast(256).maxHeld(8)},
+            .m_prepare = [](Stage& stage) { stage.m_peer.say(2); },
+            .m_act = [](Stage& stage) { stage.m_listener.leave(); },
+            .m_stops = false};
+}
+
+TEST(KillSweep, PublisherThatRemembers)
+{
+    sweep(remembering());
+    sweep(inThreeWords(remembering()));
+}
+
+TEST(KillSweep, SubscriberThatJoinsLate)
+{
+    sweep(joiningLate());
+}
+
+TEST(KillSweep, PublisherThatJoins)
+{
+    sweep(publisherJoining());
+}
+
+TEST(KillSweep, SubscriberThatJoins)
+{
+    sweep(subscriberJoining());
+}
+
+TEST(KillSweep, PoolThatShrinks)
+{
+    sweep(largeSubscriberLeaving());
+}
+
 TEST(KillSweep, PublisherThatPopsPublishesAndEvicts)
 {
     sweep(evicting());
@@ -322,6 +420,21 @@ TEST(KillSweep, RecovererOfASubscriber)
     sweep(withKilledRecoverers(lastOne()));
     sweep(withKilledRecoverers(inThreeWords(lastOne())));
     sweep(withKilledRecoverers(missing()));
+}
+
+TEST(KillSweep, RecovererOfAPublisherWithAHistory)
+{
+    sweep(withKilledRecoverers(remembering()));
+}
+
+TEST(KillSweep, RecovererOfALateJoiner)
+{
+    sweep(withKilledRecoverers(joiningLate()));
+}
+
+TEST(KillSweep, RecovererOfOneThatShrinksAPool)
+{
+    sweep(withKilledRecoverers(largeSubscriberLeaving()));
 }
 
 TEST(KillSweep, RecovererOfAPublisher)

@@ -30,6 +30,14 @@ class Speaker
     Speaker() = default;
     explicit Speaker(Publisher<Message> publisher) : m_publisher(std::move(publisher)), m_id(m_publisher.id()) {}
 
+    /// A new publisher; whoever counts along goes on doing so.
+    void become(Publisher<Message> publisher)
+    {
+        m_publisher = std::move(publisher);
+        m_id = m_publisher.id();
+        m_said = 0;
+    }
+
     /// False if there was no chunk.
     bool say();
     void say(int count);

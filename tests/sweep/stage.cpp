@@ -71,6 +71,7 @@ void Member::closeLocksOfOthers() const
 Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
     : m_directory(directory),
       m_config(configFor(shape)),
+      m_publisherQoS(shape.m_transientLocal ? QoS{}.maxLoans(2).keepLast(2).transientLocal() : QoS{}.maxLoans(2)),
       m_goneLives(shape.m_hasGone),
       m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
 {
@@ -110,7 +111,7 @@ Subscriber<Message> Stage::subscriber(Member& member, const QoS& qos)
 
 Publisher<Message> Stage::publisher(Member& member)
 {
-    return member.node().createPublisher<Message>(kTopic, QoS{}.maxLoans(2)).value();
+    return member.node().createPublisher<Message>(kTopic, m_publisherQoS).value();
 }
 
 std::vector<Subscriber<Message>> Stage::fillHolderWord()

@@ -47,7 +47,8 @@ struct StageShape
     bool m_victimPublishes{false};
     bool m_victimSubscribes{false};
     QoS m_victim{QoS{}.keepLast(2).maxHeld(2)};
-    bool m_hasGone{false}; ///< a publisher that dies before the victim, or with it
+    bool m_hasGone{false};        ///< a publisher that dies before the victim, or with it
+    bool m_transientLocal{false}; ///< publishers keep a history of two
 };
 
 class Stage
@@ -62,6 +63,12 @@ class Stage
     /// The publisher that is to be gone dies and is recovered.
     void loseGone();
     [[nodiscard]] bool goneLives() const { return m_goneLives; }
+    /// The victim makes an endpoint of its own.
+    void joinAsPublisher() { m_speaker.become(publisher(m_victimMember)); }
+    void joinAsSubscriber(const QoS& qos) { m_listener = Listener(subscriber(m_victimMember, qos)); }
+
+    /// What publishers ask for.
+    [[nodiscard]] const QoS& publisherQoS() const { return m_publisherQoS; }
     /// A process that comes when everything is over; nothing of it existed before.
     [[nodiscard]] Member newcomer() const { return Member(m_directory, "newcomer", m_config); }
     [[nodiscard]] Said saidByGone() const { return {m_gone.id(), m_gone.said(), m_gone.said()}; }
@@ -87,6 +94,7 @@ class Stage
 
     std::filesystem::path m_directory;
     Config m_config;
+    QoS m_publisherQoS;
     bool m_goneLives;
     bool m_spread; ///< listeners have their bits in different words
 };

@@ -55,7 +55,7 @@ SweepFigures Sweep::run()
 {
     rehearse();
     dieEverywhere();
-    if (!m_scene.m_killsRecoverers)
+    if (m_scene.m_stops && !m_scene.m_killsRecoverers)
     {
         stallEverywhere();
     }

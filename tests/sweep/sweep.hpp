@@ -24,6 +24,7 @@ struct Scene
     std::function<void(Stage&)> m_prepare{}; ///< everybody, at full speed
     std::function<void(Stage&)> m_act{};     ///< the victim, stepped
     bool m_listenerDies{false};              ///< while the victim is stopped; takes a while
+    bool m_stops{true};                      ///< it is also stopped everywhere while the others go on
     bool m_killsRecoverers{false}; ///< instead: whoever recovers it is killed at every point, and both are recovered
 };
 

@@ -2,7 +2,7 @@
 # Checks the Promela models of tests/models with Spin, then that each of their mutants is found wrong:
 #   scripts/models.sh [NAME...]        NAME: free_list, late_join ...; default: all
 # Prints the states and the depth of every search. Fails if a model is wrong, a mutant passes, or a search did not end.
-# Minutes, and up to 6 GiB for the largest.
+# Ten minutes, and up to 3 GiB for the largest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,12 +21,12 @@ search() {
     local name=$1
     shift
     spin "$@" -a "$models/$name.pml" >spin.log 2>&1 || { cat spin.log; return 1; }
-    # shellcheck disable=SC2046 # flags are words
-    gcc -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=6000 $(flags_of "$name" compile) -w -o pan pan.c
+    # No reduction: Spin warns that it may be wrong where a rendezvous leaves an unless. So processes die here.
+    gcc -O2 -DSAFETY -DCOLLAPSE -DNOREDUCE -DMEMLIM=6000 -w -o pan pan.c
     timeout 600 ./pan -m1000000 >report 2>&1 || true
 }
 
-# The header of a model says how it is run: " * run: FLAGS" and " * mutant: FLAGS", a line each; " * compile: FLAGS".
+# The header of a model says how it is run: " * run: FLAGS" and " * mutant: FLAGS", a line each.
 flags_of() { sed -n "s/^ \* $2:\s*//p" "$models/$1.pml"; }
 
 failed=0
@@ -36,7 +36,8 @@ for name in "${names[@]}"; do
         search "$name" $flags </dev/null || exit 1
         states=$(awk '/states, stored/ { print $1; exit }' report)
         depth=$(sed -n 's/.*depth reached \([0-9]*\).*/\1/p' report)
-        if grep -q 'errors: 0' report && ! grep -qE 'max search depth too small|out of memory|not completed' report; then
+        if grep -q 'errors: 0' report &&
+            ! grep -qE 'max search depth too small|out of memory|not completed' report; then
             printf '%-12s %-28s %11s states, depth %6s: no error\n' "$name" "$flags" "$states" "$depth"
         else
             printf '%-12s %-28s WRONG or incomplete:\n' "$name" "$flags"
@@ -47,7 +48,7 @@ for name in "${names[@]}"; do
     while read -r flags; do
         # shellcheck disable=SC2086
         search "$name" $flags </dev/null || exit 1
-        if grep -qE 'errors: [1-9]' report; then
+        if grep -q 'assertion violated' report; then
             printf '  %-60s caught\n' "${flags#-DMUTANT_}"
         else
             printf '  %-60s NOT CAUGHT\n' "${flags#-DMUTANT_}"

@@ -1,17 +1,17 @@
 /*
- * Epochs and the grace period: when a subscriber has died, its bit, its port record, its pair record and the pair's block
- * are given to a newcomer, while a publisher goes on that may be in the middle of a call with the old connection.
+ * Epochs and the grace period: when a subscriber has died, its bit, its port record, its pair record and the pair's
+ * block are given to a newcomer, while a publisher goes on that may be in the middle of a call with the old connection.
  *
  * Modelled: a publisher that publishes N messages, each in a call between enter() and leave(), with a store buffer of
  * depth 2 (x86-TSO); subscriber 1, connected, killed at any step; who retires it (killed once at any step, repeated;
  * gives up on a publisher that stays in its call, and tries again); then subscriber 2, which gets the same bit, port,
- * pair record and block. KILL_PUBLISHER: the publisher is killed at any step too. FENCES: the publisher's process is not
- * registered for membarrier, fences in enter(), and no barrier reaches it.
+ * pair record and block. KILL_PUBLISHER: the publisher is killed at any step too. FENCES: the publisher's process is
+ * not registered for membarrier, fences in enter(), and no barrier reaches it.
  * A store into the block carries the incarnation of the pair that it is meant for.
  * Properties: a store reaches the block only while it is that pair's; the bit of subscriber 2 stands until it gives the
  * chunk back, and what it reads does not change; in the end no chunk has a bit of a subscriber left.
- * Left out: eviction (slots as many as messages), several pairs, the publisher's own retiring, ports that stay Dying for
- * ever because a publisher is stopped for ever, the wrap of incarnations, weak memory beyond TSO.
+ * Left out: eviction (slots as many as messages), several pairs, the publisher's own retiring, ports that stay Dying
+ * for ever because a publisher is stopped for ever, the wrap of incarnations, weak memory beyond TSO.
  *
  * Mirrors: PublisherPort::enter, leave, onEpoch, dropGoneSubscribers, findNewSubscribers, collect, scan; recovery's
  * retireSubscriber, quiesce, sweepOwnBit; PoolSet::addPort, makePair, connect; notifier::barrierEverywhere.
@@ -164,7 +164,8 @@ inline leave()
 inline collect()
 {
     do
-    :: atomic { connected != 0 && collected <= N && returned[collected] != 0 -> i = returned[collected] - 1; collected++ };
+    :: atomic { connected != 0 && collected <= N && returned[collected] != 0 ->
+        i = returned[collected] - 1; collected++ };
         if
         :: flying[i] && content[i] + 1 == collected -> clear(i)
         :: else

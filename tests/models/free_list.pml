@@ -3,17 +3,17 @@
  * the ABA tag and the proof that the operation happened. Whoever overwrites the tag of another port's operation records
  * in that port's m_done that it took effect.
  *
- * Modelled: two workers that pop batches of one or two out of CHUNKS chunks and push one or all of what they have, ROUNDS
- * times; worker 1 is killed at any step; the recoverer finishes the noted operation, frees what was marked and not
- * pushed, gives one chunk back by itself (as settleReturns() does) and the rest in one push; it is killed once at any
- * step, and another one begins again. Worker 2 goes on all the time.
+ * Modelled: two workers that pop batches of one or two out of CHUNKS chunks and push one or all of what they have,
+ * ROUNDS times; worker 1 is killed at any step; the recoverer finishes the noted operation, frees what was marked and
+ * not pushed, gives one chunk back by itself (as settleReturns() does) and the rest in one push; it is killed once at
+ * any step, and another one begins again. Worker 2 goes on all the time.
  * Property: a chunk that is popped is nobody's; in the end every chunk is in the list once.
  * Left out: more than one list, holder bits (a word is Free, InUse(port) or Freeing(port); ownership.pml has the bits),
  * links that a peer has scribbled on, the wrap of 32-bit sequences, the anonymous pop() and push(). Sequentially
  * consistent: every plain store here is followed by a locked instruction of its thread before anybody may act on it.
  *
- * Mirrors: freelist::popBatch, popDone, pushBatch, pushDone, applied, recordCompletionOf, walk; holders::pop, markFreeing,
- * putBack; recovery's finishListOperation, finishPop, finishPush, freeOrphans, sweepOwnBit.
+ * Mirrors: freelist::popBatch, popDone, pushBatch, pushDone, applied, recordCompletionOf, walk; holders::pop,
+ * markFreeing, putBack; recovery's finishListOperation, finishPop, finishPush, freeOrphans, sweepOwnBit.
  *
  * run: -DKILL=0
  * run: -DKILL=1
@@ -287,7 +287,7 @@ endWait:
                 fi;
                 i = 0; ok = false
             };
-#ifndef MUTANT_NOTE_KEPT -DVICTIM_ROUNDS=2
+#ifndef MUTANT_NOTE_KEPT
             atomic { NOTHING_NOTED(1) }
 #endif
         :: else

@@ -1,6 +1,7 @@
 /*
  * Late join of a transient-local topic: the history of a publisher, and the joiner bits that protect what a newcomer
- * reads of it. Decision 0014.
+ * reads of it. The product has it in core's history.hpp, chunk_manager.hpp and holders.cpp, PoolSet::makeHistory,
+ * publisher_history.cpp, subscriber_history.cpp and recovery.
  *
  * Shared memory, beside what a volatile topic has
  *
@@ -11,7 +12,8 @@
  *
  * Invariants
  *
- *   I1  A joiner bit is set only while its chunk stands in the history, or was there when the bit's generation was read.
+ *   I1  A joiner bit is set only while its chunk stands in the history, or was there when the bit's generation was
+ *       read.
  *   I2  Whoever lets a chunk go that may have been in a history seals its joiner words first, after it has left the
  *       history: {generation, 0} -> {generation + 1, 0} by compare-exchange. A word with a bit in it is not sealed: the
  *       chunk stays where it is until the joiner has cleared its bit.
@@ -34,7 +36,7 @@
  *       every holder word shows own bit alone        acquire loads, as before
  *       for every joiner word w:
  *           v = w (acquire); if bits(v) != 0: no
- *           if !cas(w, v, {generation(v) + 1, 0}) (acq_rel): no          once more at the next scan
+ *           if !cas(w, v, {generation(v) + 1, 0}) (seq_cst): no          once more at the next scan
  *       yes: keep(chunk)
  *   A volatile publisher never looks at joiner words.
  *   Budget: flights up to max(depth of history, depths of queues), and min(depth, own depth) more per subscriber.
@@ -45,8 +47,9 @@
  *       barrierEverywhere()                          a publish that began with the old epoch has stored its history
  *                                                    entry by now, or will see the new epoch at its end
  *       n = historyNext (acquire); J = m_join (acquire)
+ *       if pair's m_state (acquire) has PublisherGone: no history, its memory may be somebody else's
  *       if J is a sequence and J < n: n = J          from J on everything comes through the queue
- *       for x = n - 1 down to max(first, n - min(depths)): if !pin(x): stop     oldest go first, so the rest is gone too
+ *       for x = n - 1 down to max(first, n - min(depths)): if !pin(x): stop      the oldest go first: so has the rest
  *       next = the oldest that is pinned, or n       first message that this subscriber will have
  *   pin(x):
  *       e = history[x % depth] (acquire); if sequence(e) != x: no
@@ -55,7 +58,7 @@
  *           v = joinerWord(c) (acquire)
  *           if history[x % depth] (acquire) != e: no                     the generation was read while x stood there
  *           if pair's m_state (acquire) has PublisherGone: no            the history's memory may be somebody else's
- *       while !cas(joinerWord(c), v, v | own bit) (acq_rel)
+ *       while !cas(joinerWord(c), v, v | own bit) (seq_cst)
  *       if publication of c (acquire) != tag(publisher, x):              a generation that wrapped: 2^18 reuses of c
  *           release(c); no                                               while we stood between two instructions
  *       yes
@@ -66,54 +69,59 @@
  *       then the queue from J on, as before: announce(J) ...
  *       A publisher that is gone before it acknowledged: recovery has set m_join, see below.
  *   release of a pinned message:
- *       joinerWord(c) fetch_and ~own bit (acq_rel); then adopt(c), which does nothing while the publisher lives
+ *       joinerWord(c) fetch_and ~own bit (seq_cst); then adopt(c), which does nothing while the publisher lives
  *
  * adopt(c), wherever a last bit may have been taken (drop(), release, recovery's freeOrphans()); always in two steps,
  * also where there is one holder word, since the exchange that takes the last holder bit does not see joiner words:
- *       v = word 0; InUse, no bits; no bits in the other holder words          the owner's bit is gone, so is PublisherGone
+ *       v = word 0; InUse, no bits; no bits in the other holder words      the owner's bit is gone, so PublisherGone is
  *                                                                              set and the history closed
  *       seal every joiner word as above; a bit in one: no                      whoever clears that bit adopts
  *       cas(word 0, v, Freeing(me)); then putBack()
  *
  * Recovery of a publisher, or its leaving: after settleDeliveries(), per pair and before PublisherGone is set:
  *       if m_join == kWantsToJoin: floor = historyNext; m_join = historyNext (release)
- *   PublisherGone before sweepOwnBit(), as it is. The history's memory is given away only after the port is Off.
- * Recovery of a subscriber, or its leaving: beside its holder bits its joiner bits, in chunks whose owner is of its topic
+ *   PublisherGone before sweepOwnBit(), as it is. The history's memory is given away only after that: see
+ *   dropHistory().
+ * Recovery of a subscriber, or its leaving: beside its holder bits its joiner bits, in chunks whose owner is of its
+ * topic
  *   (v = joiner word, owner == topic, cas(v & ~bit)), and adopt().
  *
  * Modelled: one publisher of N messages with a history of DEPTH and CHUNKS chunks, which it pops from and pushes to the
  * shared list, one joiner that comes at any time, and a publisher of another topic that uses the same chunks and whose
- * own joiner has the same bit. x86-TSO store buffer of depth 2 for the publisher. Publisher and joiner are killed at any
- * step, none, one, or both; the recoverer is killed once at any step and its work repeated. After the publisher is retired
- * its history memory is scribbled on by the other topic. In the end the publisher leaves and the list must be complete.
+ * own joiner has the same bit. x86-TSO store buffer of depth 2 for the publisher. Publisher and joiner are killed at
+ * any step, none, one, or both; the recoverer is killed once at any step and its work repeated. Once dropHistory() has
+ * given the history's memory away, the other topic writes on it. In the end the publisher leaves and the list must be
+ * complete.
  *
  * Left out: evictions of the queue and the return ring (ownership.pml: here the queue is as deep as the run, and the
  * joiner clears its holder bit itself), the free list (free_list.pml: pop and push are one step), the grace period of
  * retiring (epochs.pml: m_busy is waited for), sleeping (sleep_wake.pml), more than one joiner word, the wrap of
  * generations, weak memory beyond TSO.
  *
- * Mirrors: PublisherPort::publish, onEpoch, findNewSubscribers, dropGoneSubscribers, scan; SubscriberPort::poll, announce,
- * isDrained; holders::pop, adopt, putBack; recovery's retirePublisher, retireSubscriber, settleDelivery, freeOrphans.
+ * Mirrors: PublisherPort::publish, onEpoch, findNewSubscribers, dropGoneSubscribers, scan; SubscriberPort::poll,
+ * isDrained; holders::pop, adopt, putBack; recovery's retirePublisher, retireSubscriber, settleDelivery,
+ * freeOrphans; PublisherPort::remember, meetNewcomers; SubscriberPort::joinHistory, pin, nextOfHistory, dropPin;
+ * holders::sealJoiners; recovery's settleJoin, dropHistory, sweepPins.
  *
- * Partial-order reduction is off: `unless` over rendezvous and `timeout` do not go with it.
- *
- * compile: -DNOREDUCE -DVECTORSZ=2048
- * run: -DKILL=0 -DN=4
+ * run: -DKILL=0
  * run: -DKILL=1 -DN=3
- * run: -DKILL=2 -DN=4
+ * run: -DKILL=1 -DN=3 -DDEPTH=1
+ * run: -DKILL=2 -DN=3
+ * run: -DKILL=2 -DN=3 -DDEPTH=1
  * run: -DKILL=3 -DN=2
  * mutant: -DMUTANT_ADOPT_IGNORES_JOINERS -DKILL=1 -DN=3
  * mutant: -DMUTANT_GONE_AFTER_SWEEP -DKILL=1 -DN=3
- * mutant: -DMUTANT_HISTORY_BEYOND_JOIN -DKILL=0 -DN=3
- * mutant: -DMUTANT_NO_ACKNOWLEDGEMENT -DKILL=0 -DN=3
- * mutant: -DMUTANT_NO_BARRIER -DKILL=0 -DN=3
- * mutant: -DMUTANT_NO_GENERATION -DKILL=1 -DN=3
+ * mutant: -DMUTANT_HISTORY_BEYOND_JOIN
+ * mutant: -DMUTANT_NO_ACKNOWLEDGEMENT -DKILL=1 -DN=3
+ * mutant: -DMUTANT_NO_BARRIER
+ * mutant: -DMUTANT_NO_GENERATION
  * mutant: -DMUTANT_NO_GONE_CHECK -DKILL=1 -DN=3
+ * mutant: -DMUTANT_NO_GONE_CHECK_AT_JOIN -DKILL=1 -DN=3
  * mutant: -DMUTANT_NO_JOINER_SWEEP -DKILL=2 -DN=3
- * mutant: -DMUTANT_NO_SEAL -DKILL=0 -DN=4
- * mutant: -DMUTANT_NO_SECOND_LOOK -DKILL=0 -DN=3
- * mutant: -DMUTANT_NO_VALIDATION -DKILL=0 -DN=4
- * mutant: -DMUTANT_REUSE_IN_HISTORY -DKILL=0 -DN=3
+ * mutant: -DMUTANT_NO_SEAL
+ * mutant: -DMUTANT_NO_SECOND_LOOK
+ * mutant: -DMUTANT_NO_VALIDATION
+ * mutant: -DMUTANT_REUSE_IN_HISTORY
  * mutant: -DMUTANT_SWEEP_ANY_TOPIC -DKILL=2 -DN=3
  */
 
@@ -122,6 +130,11 @@
 #endif
 #ifndef DEPTH
 #define DEPTH 2
+#endif
+#ifdef MUTANT_NO_GONE_CHECK_AT_JOIN
+#define GONE_AT_JOIN false
+#else
+#define GONE_AT_JOIN pubGone
 #endif
 #define CHUNKS 3
 #ifndef ROUNDS
@@ -158,8 +171,8 @@ byte owner[CHUNKS];   /* OWN or OTHER: the topic that the bits belong to */
 byte content[CHUNKS]; /* payload: the sequence, or FOREIGN */
 bool jbit[CHUNKS];    /* joiner word: the bit */
 /*
- * Generations grow without bound. All that matters is whether one has moved since somebody read it, so only that is kept:
- * the chunk whose word it was, plus one, until the generation moves.
+ * Generations grow without bound. All that matters is whether one has moved since somebody read it, so only that is
+ * kept: the chunk whose word it was, plus one, until the generation moves.
  */
 byte joinerRead;      /* the joiner, of a joiner word */
 byte adopterRead[2];  /* joiner and recoverer, of holder words */
@@ -176,7 +189,7 @@ bool deadPub, deadSub, pubOff, subOff;
 bool pubBusy, pubIdle, subIdle, lock;
 bool leave;         /* all is quiet: the publisher leaves */
 byte subNext;       /* the joiner's next sequence, 0: not joined */
-byte finalNext;     /* historyNext when the publisher was retired */
+byte finalNext;     /* historyNext when its memory was given away, 0: not yet */
 byte recoverKilled; /* 0: not yet, 1: now, 2: was */
 
 #define load(a, v) d_step { \
@@ -410,15 +423,18 @@ end:
         J = mem[JOIN];
         atomic {
             if
+#ifndef MUTANT_NO_GONE_CHECK_AT_JOIN
+            :: pubGone -> n = mem[JOIN] /* what was read may be somebody else's: the queue is all there is */
+#endif
 #ifndef MUTANT_HISTORY_BEYOND_JOIN
-            :: J != WANTS && J < n -> n = J
+            :: !GONE_AT_JOIN && J != WANTS && J < n -> n = J
 #endif
             :: else
             fi;
             J = 0; x = n
         };
         do
-        :: x > 1 && x + DEPTH > n ->
+        :: x > 1 && x + DEPTH > n -> /* pin() says no if the publisher is gone */
             pin(x - 1);
             atomic {
                 if
@@ -449,6 +465,7 @@ end:
         od;
         /* acknowledged by the publisher, or by who retired it */
         atomic { mem[JOIN] != WANTS -> J = mem[JOIN] };
+        assert(J <= n + 1); /* nothing but the publish that was under way can have come between */
         do
         :: x < J ->
             pin(x);
@@ -496,7 +513,8 @@ active proctype Foreigner()
             fi;
             listed[c] = false; owner[c] = OTHER; NEW_GENERATION(c); mem[WORD(c)] = INUSE | OTHER; content[c] = FOREIGN;
             if
-            :: pubOff -> /* the memory of the history is ours now */
+            :: finalNext != 0 -> /* the memory of the history is ours now */
+                mem[HNEXT] = 1;
                 mem[HIST(finalNext)] = ENTRY(finalNext, c);
                 if
                 :: mem[HIST(finalNext + 1)] = ENTRY(finalNext - 1, c)
@@ -546,7 +564,7 @@ inline retirePublisher()
     };
 #ifndef MUTANT_NO_ACKNOWLEDGEMENT
     if
-    :: pairMade && mem[JOIN] == WANTS -> mem[JOIN] = mem[HNEXT]
+    :: pairMade && !pubGone && mem[JOIN] == WANTS -> mem[JOIN] = mem[HNEXT]
     :: else
     fi;
 #endif
@@ -568,7 +586,13 @@ inline retirePublisher()
 #ifdef MUTANT_GONE_AFTER_SWEEP
     pubGone = true;
 #endif
-    atomic { finalNext = mem[HNEXT]; pubOff = true } /* the epoch moves; who looks at it here is dead */
+    atomic { /* the history's record is free, so its memory may be given away */
+        if
+        :: finalNext == 0 -> finalNext = mem[HNEXT]
+        :: else
+        fi
+    };
+    pubOff = true /* the epoch moves; who looks at it here is dead */
 }
 
 inline retireSubscriber()

@@ -3,42 +3,57 @@
  * taking one's own bit, collect, and what recovery does about each of them.
  *
  * Modelled: one publisher of N messages, two subscribers whose bits are in different holder words (K = 2), queues of
- * depth 1 in two slots, return rings of one entry (so that they are full often), three chunks. The publisher's plain
- * stores go through a store buffer of depth 2, a subscriber's store into its return ring through one of depth 1
- * (x86-TSO); exchanges and fences empty them. KILL: 0 nobody, 1 the publisher, 2 subscriber 0, 3 subscriber 1, at any
+ * depth 1 in two slots, return rings of one entry (so that they are full often), three chunks. ONLY=0, ONLY=1: that
+ * subscriber alone, in the publisher's holder word or in the other one. The publisher's plain stores go through a store
+ * buffer of depth 2 (BUFFERED), a subscriber's store into its return ring through one of depth 1 (x86-TSO); exchanges
+ * and fences of their owner wait for them. KILL: 0 nobody, 1 the publisher, 2 subscriber 0, 3 subscriber 1, at any
  * step, 4 the publisher and subscriber 0, in any order; RECOVERER_KILLED: the recoverer too, once, at any step, and
- * another begins again. OTHER: once the publisher is retired, another publisher of the topic delivers a freed chunk to
- * subscriber 0, whose bit must stand until it is done. In the end the publisher leaves and the list must be complete.
+ * another begins again. OTHER_ROUNDS: once the publisher is gone, another publisher of the topic delivers freed chunks
+ * to subscriber 0, whose bit must stand until it is done. LAZY: a subscriber may look for the last time after any of
+ * its releases. In the end the publisher leaves and the list must be complete.
  * Properties: what a subscriber reads does not change while it has it and its bit stands; it takes what comes in order
- * and gets to the last message, each one taken or counted as missed; in the end every chunk is free.
+ * and gets to the last message, each one taken or counted as missed; in the end every chunk is free, but for those that
+ * wait in the queue of somebody who looks no more.
  * Left out: joining (the connections are there; late_join.pml), pair and port reuse (epochs.pml), the free list
- * (free_list.pml: pop and push are one step), the trim of a large stash, loans, takeLatest(), samples that other threads
- * drop, one holder word (where the exchange that takes the last bit marks the chunk), weak memory beyond TSO.
- * Generations: an exchange fails if the word has been written since it was read, which is what they are for.
+ * (free_list.pml: pop and push are one step), the trim of a large stash, loans that are dropped, takeLatest(), two
+ * samples held at once, samples that other threads drop, the short way of takeBack() with one holder word, weak memory
+ * beyond TSO. Generations: an exchange fails if the word has been written since it was read, which is what they are
+ * for.
  *
- * Mirrors: PublisherPort::publish, markReceivers, setReceiverSlots, makeRoom, returned, collect, applyReturns, keep, scan,
- * dropGoneSubscribers; SubscriberPort::poll, announce, skipLost, giveBack, dropOwnBit, release, noticeGonePublishers,
- * isDrained; holders::drop, adopt, heldOnlyBy; recovery's retirePublisher, settleDeliveries, settleFloor, settleReturns,
- * sweepOwnBit, freeOrphans, retireSubscriber.
+ * Mirrors: PublisherPort::publish, markReceivers, setReceiverSlots, makeRoom, returned, collect, applyReturns, keep,
+ * scan, dropGoneSubscribers; SubscriberPort::poll, skipLost, giveBack, dropOwnBit, release, noticeGonePublishers,
+ * isDrained; holders::pop, drop, adopt, heldOnlyBy; recovery's retirePublisher, settleDeliveries, settleFloor,
+ * settleReturns, sweepOwnBit, freeOrphans, retireSubscriber.
  *
+ * run: -DN=4 -DONLY=0
+ * run: -DN=4 -DONLY=1
  * run: -DN=2 -DBUFFERED=1
- * run: -DN=4 -DONE_SUBSCRIBER
- * run: -DN=1 -DKILL=4
- * run: -DN=3 -DONE_SUBSCRIBER -DKILL=1
- * run: -DN=3 -DONE_SUBSCRIBER -DKILL=2
- * run: -DN=2 -DONE_SUBSCRIBER -DKILL=4 -DRECOVERER_KILLED
- * run: -DN=2 -DONE_SUBSCRIBER -DKILL=1 -DOTHER_ROUNDS=1
- * mutant: -DMUTANT_NO_FENCE -DN=3 -DONE_SUBSCRIBER
- * mutant: -DMUTANT_NO_DOUBT -DN=3 -DONE_SUBSCRIBER
- * mutant: -DMUTANT_PLAIN_POSITION -DN=3 -DONE_SUBSCRIBER
- * mutant: -DMUTANT_SLOTS_BEFORE_BITS -DN=2 -DONE_SUBSCRIBER
- * mutant: -DMUTANT_HEAD_BEFORE_BITS -DN=3 -DONE_SUBSCRIBER -DKILL=1
- * mutant: -DMUTANT_NO_SETTLING -DN=2 -DONE_SUBSCRIBER -DKILL=1
- * mutant: -DMUTANT_NO_VERDICTS -DN=2 -DONE_SUBSCRIBER -DKILL=1
- * mutant: -DMUTANT_NO_TAG_CHECK -DN=2 -DONE_SUBSCRIBER -DKILL=1 -DOTHER_ROUNDS=1
- * mutant: -DMUTANT_NO_OWN_RETURNS -DN=2 -DONE_SUBSCRIBER -DKILL=1
- * mutant: -DMUTANT_NO_LATE_RETURNS -DN=2 -DONE_SUBSCRIBER -DKILL=1
- * mutant: -DMUTANT_NO_GENERATION -DN=2 -DONE_SUBSCRIBER -DKILL=1
+ * run: -DKILL=1 -DN=3 -DONLY=0
+ * run: -DKILL=1 -DN=3 -DONLY=1
+ * run: -DKILL=1 -DN=3 -DONLY=0 -DRECOVERER_KILLED
+ * run: -DKILL=1 -DN=3 -DONLY=0 -DLAZY
+ * run: -DKILL=1 -DN=2 -DONLY=0 -DOTHER_ROUNDS=1
+ * run: -DKILL=1 -DN=1
+ * run: -DKILL=2 -DN=3 -DONLY=0 -DRECOVERER_KILLED
+ * run: -DKILL=3 -DN=3 -DONLY=1 -DRECOVERER_KILLED
+ * run: -DKILL=4 -DN=2 -DONLY=0 -DRECOVERER_KILLED
+ * run: -DKILL=4 -DN=1
+ * mutant: -DMUTANT_NO_FENCE -DN=3 -DONLY=0
+ * mutant: -DMUTANT_NO_DOUBT -DN=3 -DONLY=0
+ * mutant: -DMUTANT_ANNOUNCE_LATE -DN=3 -DONLY=0
+ * mutant: -DMUTANT_FLOOR_FIRST -DN=3 -DONLY=0
+ * mutant: -DMUTANT_SLOTS_BEFORE_BITS -DN=2 -DONLY=0
+ * mutant: -DMUTANT_BITS_BEFORE_TAG -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_HEAD_BEFORE_BITS -DKILL=1 -DN=3 -DONLY=0 -DLAZY
+ * mutant: -DMUTANT_NO_SETTLING -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_SWEEP_FIRST -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_NO_VERDICTS -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_NO_ORPHANS -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_ADOPT_ONE_WORD -DKILL=1 -DN=1
+ * mutant: -DMUTANT_NO_TAG_CHECK -DKILL=1 -DN=2 -DONLY=0 -DOTHER_ROUNDS=1
+ * mutant: -DMUTANT_NO_OWN_RETURNS -DKILL=1 -DN=2 -DONLY=0
+ * mutant: -DMUTANT_NO_LATE_RETURNS -DKILL=1 -DN=2 -DONLY=0 -DLAZY
+ * mutant: -DMUTANT_NO_GENERATION -DKILL=1 -DN=2 -DONLY=0 -DOTHER_ROUNDS=1
  */
 
 #ifndef N
@@ -58,6 +73,13 @@
 #endif
 #define CHUNKS 3
 #define DEPTH 1
+#ifndef ONLY
+#define HAS0 true
+#define HAS1 true
+#else
+#define HAS0 (ONLY == 0)
+#define HAS1 (ONLY == 1)
+#endif
 
 /* Word x of a chunk: own bit (word 0), the bit of subscriber x, the bit of another publisher; InUse (word 0). */
 #define OWN 1
@@ -96,6 +118,7 @@ byte epoch;
 bool pubGone[2], subGone[2];
 bool deadPub, pubOff, deadSub[2], subOff[2];
 bool busy, pubIdle, subIdle[2], lock;
+bool stopped[2]; /* looks no more */
 byte subNext[2];
 byte linked[3]; /* the word (plus one) that subscriber 0, 1, or the recoverer has read and not seen changed */
 chan diePub = [0] of { bit };
@@ -113,7 +136,7 @@ chan dieRecoverer = [0] of { bit };
 #define FORWARDED(a) (bn == 2 && ba[1] == (a) -> bv[1] : (bn >= 1 && ba[0] == (a) -> bv[0] : mem[a]))
 
 #ifdef MUTANT_NO_GENERATION
-#define written(a)
+#define written(a) skip
 #else
 #define written(a) \
     if :: linked[0] == (a) + 1 -> linked[0] = 0 :: else fi; \
@@ -138,17 +161,21 @@ end:
 }
 
 /*
- * Word 0 was read as InUse without bits: the chunk goes to the free list if the other word has none either and word 0 has
- * not changed.
+ * Word 0 was read as InUse without bits: the chunk goes to the free list if the other word has none either and word 0
+ * has not changed.
  */
 #define HELDBYNONE(c) ((mem[WORD(c, 0)] & (BITS | INUSE)) == INUSE)
 inline adopt(c, who)
 {
     atomic {
         if
+#ifdef MUTANT_ADOPT_ONE_WORD
+        :: linked[who] == WORD(c, 0) + 1 && HELDBYNONE(c) ->
+#else
         :: linked[who] == WORD(c, 0) + 1 && HELDBYNONE(c) && (mem[WORD(c, 1)] & BITS) == 0 ->
+#endif
             written(WORD(c, 0));
-            mem[WORD(c, 0)] = 0; mem[TAG(c)] = 0; content[c] = 0;
+            mem[WORD(c, 0)] = 0; content[c] = 0; /* the tag stays until somebody pops it */
             assert(!listed[c]);
             listed[c] = true
         :: else
@@ -176,16 +203,15 @@ inline drop(c, x, b, tag, who)
             :: linked[who] == WORD(c, x) + 1 ->
                 written(WORD(c, x));
                 mem[WORD(c, x)] = mem[WORD(c, x)] & ~(b);
-                taken = HELDBYNONE(c);
-                linked[who] = (taken -> WORD(c, 0) + 1 : 0);
+                taken = true; linked[who] = 0;
                 break
             :: else
             fi
         }
     od;
     if
-    :: taken -> adopt(c, who)
-    :: else
+    :: atomic { taken && HELDBYNONE(c) -> linked[who] = WORD(c, 0) + 1 }; adopt(c, who)
+    :: atomic { !(taken && HELDBYNONE(c)) -> taken = false }
     fi
 }
 
@@ -205,7 +231,7 @@ inline keep(c)
 {
     store(WORD(c, 1), 0);
     store(WORD(c, 0), INUSE | OWN);
-    atomic { store(TAG(c), 0); flying[c] = false; stash[c] = true }
+    atomic { flying[c] = false; stash[c] = true }
 }
 
 /* Subscriber x has no further right to publication `tag` of c. */
@@ -313,6 +339,9 @@ inline makeRoom(x)
         drained;
 #endif
         at = position[x];
+#ifdef MUTANT_FLOOR_FIRST
+        store(FLOOR(x), s - DEPTH + 1);
+#endif
         if
 #ifdef MUTANT_NO_DOUBT
         :: at <= s - DEPTH -> handedBack(CHUNK(v), x, s - DEPTH)
@@ -322,7 +351,9 @@ inline makeRoom(x)
 #endif
         :: at > s - DEPTH
         fi;
+#ifndef MUTANT_FLOOR_FIRST
         store(FLOOR(x), s - DEPTH + 1);
+#endif
         atomic { settled[x] = (at > s - DEPTH + 1 -> at : s - DEPTH + 1); v = 0; at = 0 }
     :: else -> at = 0
     fi
@@ -366,7 +397,7 @@ proctype Publisher()
 {
     byte s = 1, c, x, v, at, floor, my, chosen, settled[2], returns[2];
     bool any, connected[2], flying[CHUNKS], stash[CHUNKS], gathered[6];
-    atomic { connected[0] = true; connected[1] = true; settled[0] = 1; settled[1] = 1 };
+    atomic { connected[0] = HAS0; connected[1] = HAS1; settled[0] = 1; settled[1] = 1 };
     {
         do
         :: s <= N ->
@@ -396,10 +427,11 @@ proctype Publisher()
             :: else
             fi;
             if
-            :: atomic { ANY(STASHED) -> PICK(STASHED, chosen); stash[chosen] = false }
+            :: atomic { ANY(STASHED) -> PICK(STASHED, chosen); stash[chosen] = false }; store(TAG(chosen), 0)
             :: atomic { !ANY(STASHED) && ANY(LISTED) ->
                 PICK(LISTED, chosen);
-                listed[chosen] = false; written(WORD(chosen, 0)); mem[WORD(chosen, 0)] = INUSE | OWN }
+                listed[chosen] = false; written(WORD(chosen, 0));
+                mem[TAG(chosen)] = 0; mem[WORD(chosen, 0)] = INUSE | OWN }
             :: atomic { !ANY(STASHED) && ANY(SCANNED) -> PICK(SCANNED, c) }; keep(c); c = 0; goto left
             :: else -> goto left /* exhausted: again */
             fi;
@@ -411,36 +443,34 @@ proctype Publisher()
                 :: else
                 fi
             };
+#ifdef MUTANT_SLOTS_BEFORE_BITS
+            setSlot(0);
+            setSlot(1);
+#endif
+#ifndef MUTANT_BITS_BEFORE_TAG
+            store(TAG(chosen), s);
+#endif
+            if
+            :: connected[1] -> store(WORD(chosen, 1), BIT)
+            :: else
+            fi;
+            if
+            :: connected[0] -> store(WORD(chosen, 0), INUSE | OWN | BIT)
+            :: else
+            fi;
+#ifdef MUTANT_BITS_BEFORE_TAG
+            store(TAG(chosen), s);
+#endif
 #ifndef MUTANT_SLOTS_BEFORE_BITS
-            store(TAG(chosen), s);
-            if
-            :: connected[1] -> store(WORD(chosen, 1), BIT)
-            :: else
-            fi;
-            if
-            :: connected[0] -> store(WORD(chosen, 0), INUSE | OWN | BIT)
-            :: else
-            fi;
             setSlot(0);
             setSlot(1);
-#else
-            setSlot(0);
-            setSlot(1);
-            store(TAG(chosen), s);
-            if
-            :: connected[1] -> store(WORD(chosen, 1), BIT)
-            :: else
-            fi;
-            if
-            :: connected[0] -> store(WORD(chosen, 0), INUSE | OWN | BIT)
-            :: else
-            fi;
 #endif
             atomic { flying[chosen] = true; chosen = 0; s++ };
 left:
-            if /* busy is even when the stores before it have arrived; not before something has changed */
-            :: drained -> busy = false
-            fi;
+#if KILL >= 2
+            drained; /* busy is even when the stores before it have arrived */
+#endif
+            busy = false;
             if
             :: s > N || ANY(STASHED) || ANY(LISTED) || ANY(SCANNED) || RETURNED(0) || RETURNED(1) || epoch != my
             fi
@@ -503,9 +533,7 @@ proctype Subscriber(byte me)
 again:
         do
         :: skip;
-#ifdef MUTANT_PLAIN_POSITION
-            position[me] = p;
-#else
+#ifndef MUTANT_ANNOUNCE_LATE
             atomic { rb[me] == 0 -> position[me] = p };
 #endif
             do
@@ -524,15 +552,24 @@ again:
                     :: else -> e = 0; lost = 0; goto again
                     fi
                 }
-            :: atomic { epoch == my && gone && !AHEAD(p) -> goto done }
+            :: atomic { epoch == my && gone && !AHEAD(p) && mem[FLOOR(me)] <= p -> goto done }
             od;
+#ifdef MUTANT_ANNOUNCE_LATE
+            atomic { rb[me] == 0 -> position[me] = p - 1 };
+#endif
             /* The message has been read; or it was evicted, and its bit left to us. */
             assert((mem[WORD(CHUNK(e), me)] & BIT) && (content[CHUNK(e)] == SEQ(e)));
             giveBack(e);
             if /* release: the return first, then the epoch */
             :: epoch != my -> e = 0; notice()
             :: else -> e = 0
+            fi;
+#ifdef LAZY
+            if
+            :: skip
+            :: stopped[me] = true; break
             fi
+#endif
         od;
 done:
         subIdle[me] = true
@@ -618,38 +655,52 @@ inline adoptAll()
     od
 }
 
+/* One exchange per chunk. */
+inline sweepOwnBit()
+{
+    do
+    :: atomic { k < CHUNKS ->
+            if
+            :: mem[WORD(k, 0)] & OWN -> written(WORD(k, 0)); mem[WORD(k, 0)] = mem[WORD(k, 0)] & ~OWN
+            :: else
+            fi;
+            k++ }
+    :: atomic { k >= CHUNKS -> k = 0; break }
+    od
+}
+
+inline settleDeliveries(x)
+{
+    do
+    :: k < CHUNKS && !pubGone[x] && !subOff[x] -> settleDelivery(k, x); k++
+    :: else -> k = 0; break
+    od
+}
+
 inline retirePublisher()
 {
+#ifdef MUTANT_SWEEP_FIRST
+    sweepOwnBit();
+#endif
 #ifndef MUTANT_NO_SETTLING
-    x = 0;
-    do
-    :: x < 2 ->
-        do
-        :: k < CHUNKS && !pubGone[x] && !subOff[x] -> settleDelivery(k, x); k++
-        :: else -> k = 0; break
-        od;
-        x++
-    :: else -> x = 0; break
-    od;
+    settleDeliveries(0);
+    settleDeliveries(1);
 #endif
     settlePair(0);
     settlePair(1);
-    atomic { /* sweepOwnBit */
-        do
-        :: k < CHUNKS -> written(WORD(k, 0)); mem[WORD(k, 0)] = mem[WORD(k, 0)] & ~OWN; k++
-        :: else -> k = 0; break
-        od
-    };
+    sweepOwnBit();
+#ifndef MUTANT_NO_ORPHANS
     adoptAll();
+#endif
     epoch++;
     atomic { rb[0] == 0 && rb[1] == 0 }; /* barrier */
 #ifndef MUTANT_NO_LATE_RETURNS
     if
-    :: !subGone[0] -> settleReturns(0)
+    :: HAS0 && !subGone[0] -> settleReturns(0)
     :: else
     fi;
     if
-    :: !subGone[1] -> settleReturns(1)
+    :: HAS1 && !subGone[1] -> settleReturns(1)
     :: else
     fi;
 #endif
@@ -699,13 +750,15 @@ active proctype OtherPublisher()
 end:
     do
     :: atomic {
-            k < OTHER_ROUNDS && pubGone[1] && ANY(LISTEDNOW) && !deadSub[1] && !subIdle[1] ->
+            k < OTHER_ROUNDS && pubGone[0] && ANY(LISTEDNOW) && !deadSub[0] ->
             PICK(LISTEDNOW, c);
             listed[c] = false; written(WORD(c, 0));
             mem[WORD(c, 0)] = INUSE | OTHER | BIT; mem[TAG(c)] = FOREIGN; content[c] = FOREIGN
         };
         assert(deadSub[0] || ((mem[WORD(c, 0)] & BIT) && content[c] == FOREIGN));
-        atomic { written(WORD(c, 0)); mem[WORD(c, 0)] = 0; mem[TAG(c)] = 0; content[c] = 0; listed[c] = true; c = 0; k++ }
+        atomic {
+            written(WORD(c, 0));
+            mem[WORD(c, 0)] = 0; mem[TAG(c)] = 0; content[c] = 0; listed[c] = true; c = 0; k++ }
     :: else -> break
     od
 }
@@ -732,7 +785,10 @@ end2:
     skip
 }
 
-#define COMPLETE(x) (deadSub[x] || subNext[x] == N + 1)
+#define COMPLETE(x) (deadSub[x] || stopped[x] || subNext[x] == N + 1)
+/* All that one who looks no more may keep is what still waits for it. */
+#define LEFT(c, x) ((mem[WORD(c, x)] & ~INUSE) == 0 || \
+    ((mem[WORD(c, x)] & ~INUSE) == BIT && stopped[x] && mem[TAG(c)] >= subNext[x]))
 
 init
 {
@@ -741,8 +797,14 @@ init
         mem[FLOOR(0)] = 1; mem[FLOOR(1)] = 1; subNext[0] = 1; subNext[1] = 1;
         listed[0] = true; listed[1] = true; listed[2] = true;
         run Publisher();
-        run Subscriber(0);
-        run Subscriber(1)
+        if
+        :: HAS0 -> run Subscriber(0)
+        :: else -> subIdle[0] = true; subNext[0] = N + 1; pubGone[0] = true
+        fi;
+        if
+        :: HAS1 -> run Subscriber(1)
+        :: else -> subIdle[1] = true; subNext[1] = N + 1; pubGone[1] = true
+        fi
     };
     timeout;
     assert(deadPub || pubIdle);
@@ -754,7 +816,10 @@ init
     timeout;
     assert(pubOff && (subOff[0] || subIdle[0]) && (subOff[1] || subIdle[1]));
     do
-    :: i < CHUNKS -> assert(listed[i] && mem[WORD(i, 0)] == 0 && mem[WORD(i, 1)] == 0); i++
+    :: i < CHUNKS ->
+        assert(LEFT(i, 0) && LEFT(i, 1));
+        assert(listed[i] == ((mem[WORD(i, 0)] & BITS) == 0 && mem[WORD(i, 1)] == 0));
+        i++
     :: else -> break
     od
 }

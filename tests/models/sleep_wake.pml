@@ -4,13 +4,14 @@
  * Modelled: two publishers with MESSAGES messages each, one in a process that is registered for membarrier and so does
  * not fence, one that is not and does; a subscriber that takes everything and sleeps whenever it finds nothing. Store
  * buffers of depth 2 for everybody (x86-TSO). The sleeper's membarrier empties the buffer of the registered publisher
- * only. FUTEX_WAIT compares the word and queues in one step, FUTEX_WAKE takes the sleeper from the queue. A sleep has no
- * slice: it ends by a wake-up alone. KILL=1: the registered publisher is killed at any step, then who retires it calls
- * wakeIfAsleep().
- * Property: when nothing moves any more the subscriber has taken everything that was published; with one exception, which
- * the slice is for: a publisher killed between its exchange and its system call (the word is Woken, and nobody calls).
- * Left out: the slice, spurious wake-ups (the loop takes them for a reason to look), spinning before sleeping, more than
- * one sleeper, queues (a slot is the number of messages published), weak memory beyond TSO.
+ * only. FUTEX_WAIT compares the word and queues in one step, FUTEX_WAKE takes the sleeper from the queue. A sleep has
+ * no slice: it ends by a wake-up alone. KILL=1: the registered publisher is killed at any step, then who retires it
+ * calls wakeIfAsleep().
+ * Property: when nothing moves any more the subscriber has taken everything that was published; with one exception,
+ * which the slice is for: a publisher killed between its exchange and its system call (the word is Woken, and nobody
+ * calls).
+ * Left out: the slice, spurious wake-ups (the loop takes them for a reason to look), spinning before sleeping, more
+ * than one sleeper, queues (a slot is the number of messages published), weak memory beyond TSO.
  *
  * Mirrors: notifier::wakeIfAsleep, wake, announceSleep, sleep, stayAwake, barrierEverywhere; SubscriberPort::wait, nap;
  * the end of PublisherPort::publish; the end of recovery's retirePublisher.

@@ -40,8 +40,15 @@ step() {
     fi
 }
 
+# A failure's words stand at the very end, where they are found in a long log (and in a shortened one).
+failures=()
 build_and_test() {
-    scripts/build.sh "$1" && ctest --preset "$1" -j "$(nproc)"
+    local log=build/$1/tests.log
+    scripts/build.sh "$1" || return 1
+    ctest --preset "$1" -j "$(nproc)" 2>&1 | tee "$log" && return 0
+    failures+=("$(grep -A 12 -E '\*\*\*(Failed|Timeout|Exception)|: Failure$|ERROR: |runtime error|WARNING: Thread' "$log" |
+        cut -c 1-240 | head -n 60)")
+    return 1
 }
 
 scripts/deps.sh
@@ -58,4 +65,5 @@ step "installed package" scripts/check-install.sh "${presets[@]}"
 echo
 echo "== summary"
 printf '%s\n' "${summary[@]}"
+[ ${#failures[@]} -eq 0 ] || printf '\n== %s\n' "${failures[@]}"
 [ ${#failed[@]} -eq 0 ]

@@ -158,9 +158,10 @@ std::optional<PairView> PoolView::pairView(const PairRecord& record) const noexc
                           record.m_depth.load(std::memory_order_relaxed),
                           record.m_returnCount.load(std::memory_order_relaxed)};
     const std::uint64_t offset = record.m_blockOffset.load(std::memory_order_relaxed);
+    const auto policy = static_cast<QueuePolicy>(record.m_policy.load(std::memory_order_relaxed));
     constexpr std::uint32_t kMost = 1U << 20;
-    if (!std::has_single_bit(shape.m_slotCount) || shape.m_slotCount > kMost || shape.m_depth == 0 ||
-        shape.m_depth >= shape.m_slotCount || !std::has_single_bit(shape.m_returnCount) ||
+    if (policy > QueuePolicy::DropNewest || !std::has_single_bit(shape.m_slotCount) || shape.m_slotCount > kMost ||
+        shape.m_depth == 0 || shape.m_depth >= shape.m_slotCount || !std::has_single_bit(shape.m_returnCount) ||
         shape.m_returnCount > kMost || offset < m_header->m_pairAreaOffset ||
         !fits(offset, shape.blockBytes(), 1, m_managementBytes))
     {
@@ -175,6 +176,7 @@ std::optional<PairView> PoolView::pairView(const PairRecord& record) const noexc
     view.m_returnMask = shape.m_returnCount - 1;
     view.m_returnBits = static_cast<std::uint32_t>(std::countr_zero(shape.m_returnCount));
     view.m_depth = shape.m_depth;
+    view.m_policy = policy;
     return view;
 }
 

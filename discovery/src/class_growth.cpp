@@ -11,7 +11,7 @@
 namespace ZeroCP
 {
 
-Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes)
+Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes, std::uint8_t share)
 {
     if (!m_control.refresh())
     {
@@ -39,11 +39,28 @@ Expected<void, Error> PoolSet::growClass(std::uint32_t port, std::uint64_t bytes
     if (isPublisher)
     {
         classes.store(before | 1U << index, std::memory_order_relaxed);
+        if ((before >> index & 1U) == 0)
+        {
+            m_control.port(port).m_shares[index].store(share, std::memory_order_relaxed);
+        }
     }
     auto committed = commitBudgets(port);
     if (!committed)
     {
         classes.store(before, std::memory_order_relaxed); // else every later commit would ask for this one again
+    }
+    return committed;
+}
+
+Expected<void, Error> PoolSet::raiseShare(std::uint32_t port, std::uint32_t classIndex)
+{
+    std::atomic<std::uint8_t>& share = m_control.port(port).m_shares[classIndex];
+    const std::uint8_t before = share.load(std::memory_order_relaxed);
+    share.store(static_cast<std::uint8_t>(before + 1), std::memory_order_relaxed);
+    auto committed = commitBudgets(port);
+    if (!committed)
+    {
+        share.store(before, std::memory_order_relaxed); // else every later commit would ask for it again
     }
     return committed;
 }
@@ -126,6 +143,8 @@ Expected<void, Error> PoolSet::restoreChunks(std::uint32_t classIndex, std::uint
             numbers.push_back(in.m_firstChunk + i);
         }
     }
+    const std::uint32_t retired = in.m_pool->getRetiredChunks();
+    in.m_pool->countRetired(retired - std::min(retired, count)); // if we die, giveBack() sees that it is not the number
     for (std::size_t first = 0, last = 0; first < numbers.size(); first = last)
     {
         for (last = first + 1; last < numbers.size() && numbers[last] == numbers[last - 1] + 1;)

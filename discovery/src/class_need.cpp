@@ -46,13 +46,25 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
         if (isOpen(other, PortKind::Subscriber, topic))
         {
             const std::uint32_t depth = other.m_depth.load(std::memory_order_relaxed);
-            window = std::max(window, depth);
+            // Who drops the newest may keep old messages, each such subscriber others; all else is in the newest window.
+            const bool keepsOld =
+                other.m_keepAll.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(KeepAll::BestEffort);
+            window = std::max(window, keepsOld ? 0 : depth);
+            held += keepsOld ? depth : 0;
             held += other.m_history.load(std::memory_order_relaxed) != 0 ? std::min(history, depth) : 0; // pinned
             // One more that an eviction may have left to it, one more that takeLatest() exchanges.
             held += other.m_limit.load(std::memory_order_relaxed) + 2;
         }
     }
     return me.m_limit.load(std::memory_order_relaxed) + window + held + stashSize(chunkBytes);
+}
+
+std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex) noexcept
+{
+    static_assert(kMaxPools == PortRecord::kMaxClasses);
+    const std::uint32_t budget = publisherBudget(view, port, view.classAt(classIndex).m_chunkSize);
+    const std::uint32_t power = view.port(port).m_shares[classIndex].load(std::memory_order_relaxed);
+    return power == 0 || power > 31 ? budget : std::min(budget, 1U << power);
 }
 
 ClassNeed needOf(const PoolView& view, std::uint32_t classIndex)
@@ -79,7 +91,7 @@ ClassNeed needOf(const PoolView& view, std::uint32_t classIndex)
         const std::uint32_t topic = port.m_topic.load(std::memory_order_relaxed);
         const bool draws = isOpen(port, PortKind::Publisher, topic) &&
                            (port.m_classes.load(std::memory_order_relaxed) >> classIndex & 1U) != 0;
-        need.m_needed += std::max(draws ? publisherBudget(view, i, in.m_chunkSize) : 0U, owned[i]);
+        need.m_needed += std::max(draws ? publisherShare(view, i, classIndex) : 0U, owned[i]);
     }
     return need;
 }

@@ -64,6 +64,10 @@ void PoolSet::giveBack(std::uint32_t port)
         {
             retireChunks(in, static_cast<std::uint32_t>(surplus), port);
         }
+        else if (need.m_retired != in.m_pool->getRetiredChunks())
+        {
+            releasePages(in); // somebody died before this, or before chunks that had memory again were put to use
+        }
     }
 }
 
@@ -82,7 +86,6 @@ void PoolSet::retireChunks(const PoolView::Class& in, std::uint32_t count, std::
         }
         left -= now;
     }
-    countRetired(in);
     releasePages(in);
 }
 
@@ -111,6 +114,7 @@ void PoolSet::releasePages(const PoolView::Class& in)
     {
         m_dataRw = SharedMemory(); // a process that only subscribes keeps no writable mapping
     }
+    countRetired(in); // last: until here the next to give back does all of this again
 }
 
 } // namespace ZeroCP

@@ -357,6 +357,7 @@ Expected<std::uint32_t, Error> Domain::addNode(const std::string& name)
         node.m_process = m_slot;
         node.m_name.assign(name);
         node.m_state.store(static_cast<std::uint32_t>(RecordState::Used), std::memory_order_release);
+        graphChanged();
     }
     return index;
 }
@@ -368,6 +369,7 @@ void Domain::removeNode(std::uint32_t node)
     {
         row<NodeRecord>(header().m_nodes, node)
             .m_state.store(static_cast<std::uint32_t>(RecordState::Free), std::memory_order_release);
+        graphChanged();
     }
 }
 

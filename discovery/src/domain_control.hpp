@@ -14,6 +14,9 @@ inline bool isUsed(const std::atomic<std::uint32_t>& state) noexcept
     return state.load(std::memory_order_acquire) == kUsed;
 }
 
+[[nodiscard]] QoS qosOf(const EndpointRecord& record);
+[[nodiscard]] TypeInfo typeOf(const TopicRecord& topic);
+
 /// Holds the process's control mutex and the domain's control byte. The kernel frees the byte if the process dies.
 class Domain::Control
 {

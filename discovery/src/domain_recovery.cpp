@@ -130,7 +130,7 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
     log(LogLevel::Warn, "process " + std::to_string(record.m_pid) + " (" + std::string(record.m_name.view()) +
                             ") died; what it held is free again");
     record.m_state.store(kFree, std::memory_order_release); // last: until here the recovery is repeated
-    header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
+    graphChanged();
     ++report.processes;
 }
 

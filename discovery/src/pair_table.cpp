@@ -123,6 +123,24 @@ Expected<void, Error> PoolSet::makeHistory(std::uint32_t publisher)
     return {};
 }
 
+namespace
+{
+
+QueuePolicy policyOf(const PortRecord& writer, const PortRecord& reader) noexcept
+{
+    constexpr auto kReliable = static_cast<std::uint32_t>(KeepAll::Reliable);
+    const std::uint32_t keeps = reader.m_keepAll.load(std::memory_order_relaxed);
+    if (keeps == static_cast<std::uint32_t>(KeepAll::BestEffort))
+    {
+        return QueuePolicy::DropNewest;
+    }
+    // As in DDS, the publisher decides whether it ever waits.
+    const bool waits = keeps == kReliable && writer.m_keepAll.load(std::memory_order_relaxed) == kReliable;
+    return waits ? QueuePolicy::WaitForRoom : QueuePolicy::EvictOldest;
+}
+
+} // namespace
+
 Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t subscriber)
 {
     const PortRecord& reader = m_control.port(subscriber);
@@ -159,6 +177,8 @@ Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t s
     pair.m_slotCount.store(shape.m_slotCount, std::memory_order_release);
     pair.m_depth.store(shape.m_depth, std::memory_order_release);
     pair.m_returnCount.store(shape.m_returnCount, std::memory_order_release);
+    pair.m_policy.store(static_cast<std::uint32_t>(policyOf(m_control.port(publisher), reader)),
+                        std::memory_order_release);
     // [sync:pair] Release: who sees the pair in use sees its place and an empty queue. Partner: onEpoch() of both ports.
     pair.m_state.store(PairRecord::Used, std::memory_order_release);
     return {};

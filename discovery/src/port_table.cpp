@@ -80,7 +80,12 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_endpointId.store(request.m_endpointId, std::memory_order_relaxed);
     port.m_depth.store(request.m_depth, std::memory_order_relaxed);
     port.m_limit.store(request.m_limit, std::memory_order_relaxed);
+    port.m_keepAll.store(static_cast<std::uint32_t>(request.m_keepAll), std::memory_order_relaxed);
     port.m_classes.store(0, std::memory_order_relaxed);
+    for (auto& share : port.m_shares)
+    {
+        share.store(0, std::memory_order_relaxed);
+    }
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
     const bool publishes = request.m_kind == PortKind::Publisher;
@@ -96,7 +101,7 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     auto grown = request.m_transientLocal && publishes ? makeHistory(*index) : Expected<void, Error>();
     if (grown)
     {
-        grown = request.m_chunkBytes != 0 ? growClass(*index, request.m_chunkBytes) : commitBudgets(*index);
+        grown = request.m_chunkBytes != 0 ? growClass(*index, request.m_chunkBytes, 0) : commitBudgets(*index);
     }
     if (!grown)
     {

@@ -16,6 +16,19 @@ using holder::bitOf;
 using holder::stateOf;
 using holder::wordOf;
 
+/// Where a message stands is the publisher's knowledge if some were dropped; that it stands somewhere can be seen.
+bool standsIn(const PairView& pair, std::uint64_t entry)
+{
+    for (std::uint64_t i = 0; i <= pair.m_slotMask; ++i)
+    {
+        if (pair.m_slots[i].load(std::memory_order_acquire) == entry) // [sync:slot]
+        {
+            return true;
+        }
+    }
+    return false;
+}
+
 /// One receiver of one publication of the victim: delivered, undelivered, or evicted without a verdict?
 void settleDelivery(const Victim& victim, std::uint32_t chunk, std::uint64_t tag, const PairView& pair,
                     std::uint32_t receiver)
@@ -23,6 +36,15 @@ void settleDelivery(const Victim& victim, std::uint32_t chunk, std::uint64_t tag
     // m_sequence gives the upper bits that the tag does not carry.
     const std::uint64_t next = victim.record().m_sequence.load(std::memory_order_acquire);
     const std::uint64_t sequence = next - ((next - sequenceOfTag(tag)) & kSequenceMask);
+    if (pair.m_policy != QueuePolicy::EvictOldest)
+    {
+        // Only the last publication can have been interrupted: earlier ones got a slot or no holder bit.
+        if (sequence + 1 == next && !standsIn(pair, entry::kKept | entry::make(sequence, chunk)))
+        {
+            static_cast<void>(holders::drop(victim.m_view, victim.m_port, chunk, receiver, tag));
+        }
+        return;
+    }
     const std::uint64_t value = pair.slot(sequence).load(std::memory_order_acquire);
     if (value == 0 || entry::distance(value, sequence) < 0)
     {

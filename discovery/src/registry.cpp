@@ -7,9 +7,6 @@
 namespace ZeroCP
 {
 
-namespace
-{
-
 QoS qosOf(const EndpointRecord& record)
 {
     QoS qos;
@@ -31,8 +28,6 @@ QoS qosOf(const EndpointRecord& record)
     }
     return qos;
 }
-
-} // namespace
 
 QoS Domain::effectiveQoS(const EndpointRequest& request) const
 {
@@ -66,11 +61,6 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     {
         return failure(valid.error().code(), "topic '" + request.m_topic + "': " + valid.error().message());
     }
-    if (qos.history() == History::KeepAll)
-    {
-        return failure(ErrorCode::IncompatibleQoS, "topic '" + request.m_topic + "': " + toString(qos) +
-                                                       " is not delivered by this version yet; use keepLast");
-    }
     recoverDeadOrWarn(); // what the dead had counts neither as a limit nor as the other side of a mismatch
     Control control(*this);
     if (!control)
@@ -96,14 +86,19 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     const bool publishes = request.m_kind == PortKind::Publisher;
     const std::uint32_t limit = publishes ? qos.maxLoans().value_or(configOf(request).limits.maxLoans)
                                           : qos.maxHeld().value_or(configOf(request).limits.maxHeld);
+    const bool keepsAll = qos.history() == History::KeepAll;
+    const std::uint32_t depth = keepsAll ? configOf(request).queue.keepAllCapacity : qos.depth();
     const std::uint64_t id = header().m_nextEndpointId++;
     const PortRequest port{.m_kind = request.m_kind,
                            .m_topic = *topic,
                            .m_processSlot = m_slot,
                            .m_endpointSlot = *endpoint,
                            .m_endpointId = id,
-                           .m_depth = qos.depth(),
+                           .m_depth = depth,
                            .m_limit = limit,
+                           .m_keepAll = !keepsAll                                    ? KeepAll::No
+                                        : qos.reliability() == Reliability::Reliable ? KeepAll::Reliable
+                                                                                     : KeepAll::BestEffort,
                            .m_transientLocal = qos.durability() == Durability::TransientLocal,
                            .m_portLimit = header().m_portsPerTopic,
                            .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0};
@@ -126,21 +121,30 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     record.m_port = holder->m_port;
     record.m_id = id;
     record.m_history = static_cast<std::uint32_t>(qos.history());
-    record.m_depth = qos.depth();
+    record.m_depth = depth;
     record.m_reliability = static_cast<std::uint32_t>(qos.reliability());
     record.m_durability = static_cast<std::uint32_t>(qos.durability());
     record.m_maxLoans = limit;
     record.m_state.store(kUsed, std::memory_order_release);
 
-    EndpointGrant grant{*set,  *holder,         *endpoint,           id,
-                        limit, request.m_topic, request.m_nodeOwner, configOf(request).wait.spin};
+    EndpointGrant grant{*set,
+                        *holder,
+                        *endpoint,
+                        id,
+                        limit,
+                        request.m_topic,
+                        request.m_nodeOwner,
+                        configOf(request).wait.spin,
+                        configOf(request).queue.publishTimeout,
+                        request.m_type.size,
+                        request.m_type.isSlice};
     if (auto connected = (*set)->connect(holder->m_port); !connected)
     {
         record.m_state.store(kFree, std::memory_order_release);
         static_cast<void>(retirePort(**set, holder->m_port));
         return undo(Error(connected.error().code(), "topic '" + request.m_topic + "': " + connected.error().message()));
     }
-    header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
+    graphChanged();
     const std::uint32_t setRow = row<TopicRecord>(header().m_topics, *topic).m_poolSet;
     warnOfShortage(**set, request.m_topic, row<PoolSetRecord>(header().m_poolSets, setRow).m_name.view());
     return grant;
@@ -160,14 +164,21 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
     retirePort(*grant.m_set, grant.m_holder.m_port);
     record.m_state.store(kFree, std::memory_order_release);
-    header().m_graphVersion.fetch_add(1, std::memory_order_acq_rel);
+    graphChanged();
     releaseTopicIfUnused(grant.m_holder.m_topic);
 }
 
 Expected<void, Error> Domain::growClass(const EndpointGrant& grant, std::uint64_t bytes)
 {
     Control control(*this);
-    return control ? grant.m_set->growClass(grant.m_holder.m_port, bytes) : tl::unexpected(control.error());
+    return control ? grant.m_set->growClass(grant.m_holder.m_port, bytes, PoolSet::kFirstShare)
+                   : tl::unexpected(control.error());
+}
+
+Expected<void, Error> Domain::raiseShare(const EndpointGrant& grant, std::uint32_t classIndex)
+{
+    Control control(*this);
+    return control ? grant.m_set->raiseShare(grant.m_holder.m_port, classIndex) : tl::unexpected(control.error());
 }
 
 Expected<void, Error> Domain::checkQoS(const EndpointRequest& request, const QoS& qos, std::uint32_t topic) const

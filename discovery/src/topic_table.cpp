@@ -6,9 +6,6 @@
 namespace ZeroCP
 {
 
-namespace
-{
-
 TypeInfo typeOf(const TopicRecord& topic)
 {
     return TypeInfo{.name = std::string(topic.m_typeName.view()),
@@ -17,6 +14,9 @@ TypeInfo typeOf(const TopicRecord& topic)
                     .descriptionHash = topic.m_descriptionHash,
                     .isSlice = topic.m_isSlice != 0};
 }
+
+namespace
+{
 
 /// Description hashes are compared only where both sides have one.
 bool sameType(const TypeInfo& a, const TypeInfo& b)

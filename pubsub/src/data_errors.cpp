@@ -11,6 +11,7 @@ std::string_view toString(LoanError error) noexcept
     case LoanError::TooManyLoans: return "TooManyLoans";
     case LoanError::PayloadTooLarge: return "PayloadTooLarge";
     case LoanError::NoSpace: return "NoSpace";
+    case LoanError::WrongSize: return "WrongSize";
     case LoanError::Closed: return "Closed";
     case LoanError::Forked: return "Forked";
     }

@@ -1,5 +1,6 @@
 #include "zerocp/pubsub/node.hpp"
 
+#include <bit>
 #include <charconv>
 #include <cstdlib>
 
@@ -73,6 +74,22 @@ Expected<std::uint32_t, Error> domainOf(const NodeOptions& options, const Config
                                                      "', expected a number from 0 to " + std::to_string(kMaxDomain));
     }
     return domain;
+}
+
+Expected<void, Error> checkType(std::string_view topic, const TypeInfo& type)
+{
+    constexpr std::uint64_t kMostAlignment = 64;
+    if (type.name.empty())
+    {
+        return failure(ErrorCode::InvalidName, "topic '" + std::string(topic) + "': the type has no name");
+    }
+    if (type.size == 0 || !std::has_single_bit(type.alignment) || type.alignment > kMostAlignment)
+    {
+        return failure(ErrorCode::ConfigInvalid, "topic '" + std::string(topic) + "': found type " + toString(type) +
+                                                     ", expected a size from 1 and an alignment of 1, 2, 4 ... " +
+                                                     std::to_string(kMostAlignment));
+    }
+    return {};
 }
 
 std::filesystem::path rootOf(const NodeOptions& options)
@@ -164,6 +181,64 @@ Expected<SubscriberPort*, Error> Node::makeSubscriber(std::string_view topic, co
         return tl::unexpected(grant.error());
     }
     return SubscriberPort::create(m_membership->m_domain, std::move(*grant), type.isSlice ? 0 : type.size);
+}
+
+Expected<UntypedPublisher, Error> Node::createPublisher(std::string_view topic, const TypeInfo& type, const QoS& qos)
+{
+    auto checked = checkType(topic, type);
+    auto port = checked ? makePublisher(topic, type, qos) : tl::unexpected(checked.error());
+    return port ? Expected<UntypedPublisher, Error>(UntypedPublisher(**port)) : tl::unexpected(port.error());
+}
+
+Expected<UntypedSubscriber, Error> Node::createSubscriber(std::string_view topic, const TypeInfo& type, const QoS& qos)
+{
+    auto checked = checkType(topic, type);
+    auto port = checked ? makeSubscriber(topic, type, qos) : tl::unexpected(checked.error());
+    return port ? Expected<UntypedSubscriber, Error>(UntypedSubscriber(**port)) : tl::unexpected(port.error());
+}
+
+Expected<Graph, Error> Node::graph() const
+{
+    if (m_membership == nullptr)
+    {
+        return failure(ErrorCode::Closed, "this node was moved from or never created");
+    }
+    return m_membership->m_domain->graph();
+}
+
+Expected<std::vector<TopicInfo>, Error> Node::topics() const
+{
+    return graph().map([](Graph all) { return std::move(all.topics); });
+}
+
+Expected<std::vector<NodeInfo>, Error> Node::nodes() const
+{
+    return graph().map([](Graph all) { return std::move(all.nodes); });
+}
+
+Expected<std::vector<EndpointInfo>, Error> Node::endpoints(std::string_view topic) const
+{
+    auto name = normaliseTopicName(topic);
+    if (!name)
+    {
+        return tl::unexpected(name.error());
+    }
+    return graph().map(
+        [&name](Graph all)
+        {
+            std::erase_if(all.endpoints, [&name](const EndpointInfo& endpoint) { return endpoint.topic != *name; });
+            return std::move(all.endpoints);
+        });
+}
+
+std::uint64_t Node::graphVersion() const noexcept
+{
+    return m_membership == nullptr ? 0 : m_membership->m_domain->graphVersion();
+}
+
+bool Node::waitForGraphChange(std::uint64_t seen, std::chrono::nanoseconds timeout) const
+{
+    return m_membership != nullptr && m_membership->m_domain->waitForGraphChange(seen, timeout);
 }
 
 std::string Node::name() const

@@ -61,15 +61,40 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
         m_lastStride = in.m_stride;
         m_lastBase = reinterpret_cast<std::byte*>(m_view.writable(in, in.m_firstChunk));
     }
-    if (m_ledger.stashed(m_lastClass) == 0 && !refill(m_lastClass))
+    while (m_ledger.stashed(m_lastClass) == 0 && !refill(m_lastClass))
+    {
+        if (auto raised = raiseShare(m_lastClass); !raised)
+        {
+            return raised;
+        }
+    }
+    return {};
+}
+
+/// All that we may have of a class is in use: with slices that may be a share of our budget.
+Expected<void, LoanError> PublisherPort::raiseShare(std::uint32_t pool)
+{
+    if (m_budgets[pool] >= publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize))
     {
         return tl::unexpected(LoanError::PoolExhausted);
     }
+    if (!m_domain->raiseShare(m_grant, pool))
+    {
+        return tl::unexpected(LoanError::NoSpace);
+    }
+    const Busy busy(*this);
+    static_cast<void>(m_view.refresh());
+    updateBudgets();
     return {};
 }
 
 Expected<std::uint32_t, LoanError> PublisherPort::chooseClass(std::uint64_t bytes)
 {
+    if (m_grant.m_isSlice ? bytes % m_grant.m_typeBytes != 0 : bytes != m_grant.m_typeBytes)
+    {
+        return tl::unexpected(
+            LoanError::WrongSize); // only untyped publishers come here with what their type does not allow
+    }
     const std::uint32_t pool = m_view.fittingClass(bytes);
     if (pool == m_view.classCount() || m_budgets[pool] == 0 || (m_addsClasses && isWasteful(pool, bytes)))
     {

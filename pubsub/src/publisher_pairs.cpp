@@ -91,10 +91,12 @@ void PublisherPort::findNewSubscribers() noexcept
 void PublisherPort::rebuildMasks() noexcept
 {
     std::fill(m_masks.begin(), m_masks.end(), 0);
+    m_isPlain = m_history.m_head == nullptr && !m_connections.empty();
     for (const Connection& connection : m_connections)
     {
         m_masks[connection.m_word] |= connection.m_bit;
         m_usedWords = std::max(m_usedWords, connection.m_word + 1);
+        m_isPlain &= connection.m_pair.m_policy == QueuePolicy::EvictOldest;
     }
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }

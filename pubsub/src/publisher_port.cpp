@@ -91,7 +91,7 @@ void PublisherPort::updateBudgets() noexcept
         const PoolView::Class& in = m_view.classAt(pool);
         m_stashes[pool] = automatic ? stashSize(in.m_chunkSize)
                                     : std::clamp(in.m_pool->getTotalChunks() / 16, 1U, stashSize(in.m_chunkSize));
-        m_budgets[pool] = mine ? publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize) : 0;
+        m_budgets[pool] = mine ? publisherShare(m_view, m_me.m_port, pool) : 0;
     }
 }
 

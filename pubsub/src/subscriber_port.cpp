@@ -160,6 +160,7 @@ void SubscriberPort::findNewPublishers()
         connection.m_incarnation = incarnation;
         connection.m_publisherPort = publisher;
         connection.m_record = i;
+        connection.m_writer = publisher < m_view.portCapacity() ? &m_view.port(publisher) : nullptr;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
         connection.m_reachable = connection.m_gone ? 0 : incarnation;
         if (m_wantsHistory)
@@ -190,7 +191,7 @@ bool SubscriberPort::isDrained(const Connection& connection) const noexcept
         }
     }
     const std::uint64_t value = connection.m_pair.slot(position).load(std::memory_order_acquire); // [sync:slot]
-    return connection.m_gone && entry::distance(value, position) < 0 &&
+    return connection.m_gone && entry::distance(value, position + connection.m_dropped) < 0 &&
            head.m_floor.load(std::memory_order_acquire) <= position;
 }
 
@@ -201,6 +202,7 @@ void SubscriberPort::forgetDrained() noexcept
     {
         if (connection.m_used && isDrained(connection))
         {
+            countDropped(connection);
             m_historiesPending -= connection.m_historyPending ? 1U : 0U;
             connection.m_historyPending = false;
             connection.m_used = false; // gone, so no longer reachable either
@@ -256,6 +258,53 @@ void SubscriberPort::forgetDrained() noexcept
     m_record->m_missed.store(m_missed, std::memory_order_relaxed);
     connection.m_position = floor;
     return true;
+}
+
+/// The entry at our position, in a queue from which nothing is evicted: whoever waits for its slot can have it.
+[[gnu::noinline]] bool SubscriberPort::takeKept(Connection& connection, std::uint64_t& value) noexcept
+{
+    const std::uint64_t position = connection.m_position;
+    const std::int64_t dropped = entry::distance(value, position + connection.m_dropped);
+    if ((value & entry::kKept) == 0 || dropped < 0)
+    {
+        return false; // from an earlier lap
+    }
+    connection.m_dropped += static_cast<std::uint64_t>(dropped);
+    connection.m_position = connection.m_announced = position + 1;
+    // [sync:room] seq_cst exchange: we have read the slot; and the position first, then the publisher's sleep word.
+    // Partner: PublisherPort::hasRoom(), which runs after announceSleep().
+    connection.m_pair.m_head->m_position.exchange(position + 1, std::memory_order_seq_cst);
+    value &= ~entry::kKept;
+    if (connection.m_writer != nullptr)
+    {
+        notifier::wakeIfAsleep(*connection.m_writer);
+    }
+    return true;
+}
+
+/// What the publisher has counted since we last looked.
+void SubscriberPort::countDropped(Connection& connection) noexcept
+{
+    if (connection.m_pair.m_policy != QueuePolicy::DropNewest)
+    {
+        return;
+    }
+    const std::uint64_t dropped = connection.m_pair.m_head->m_dropped.load(std::memory_order_relaxed); // a figure
+    m_missed += dropped - connection.m_droppedCounted;
+    connection.m_droppedCounted = dropped;
+    m_record->m_missed.store(m_missed, std::memory_order_relaxed);
+}
+
+std::uint64_t SubscriberPort::missed() noexcept
+{
+    for (Connection& connection : m_connections)
+    {
+        if (connection.m_used)
+        {
+            countDropped(connection);
+        }
+    }
+    return m_missed;
 }
 
 /// Looks how far the publisher has come with our returns.

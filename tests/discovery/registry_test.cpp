@@ -378,17 +378,6 @@ TEST(Registry, RecoversAKilledProcessWhenAnEndpointLeaves)
     EXPECT_EQ(domain.files().size(), 2U) << "neither topic has files any more";
 }
 
-TEST(Registry, RefusesWhatIsNotDeliveredYet)
-{
-    const TestDomain domain;
-    const auto membership = joined(domain);
-
-    const auto all = endpoint(membership, PortKind::Publisher, "t", typeNamed("T"), QoS{}.keepAll());
-
-    ASSERT_FALSE(all);
-    EXPECT_EQ(all.error().code(), ErrorCode::IncompatibleQoS);
-}
-
 TEST(Registry, RefusesADepthOfZero)
 {
     const TestDomain domain;

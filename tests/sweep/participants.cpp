@@ -65,7 +65,10 @@ void Speaker::say(int count)
     }
 }
 
-Listener::Listener(Subscriber<Message> subscriber) : m_subscriber(std::move(subscriber)), m_there(true)
+Listener::Listener(Subscriber<Message> subscriber, const QoS& qos)
+    : m_subscriber(std::move(subscriber)),
+      m_there(true),
+      m_refuses(qos.history() == History::KeepAll && qos.reliability() == Reliability::BestEffort)
 {
     m_held.reserve(64);
     m_lines.reserve(8); // steps in an allocation tell nothing
@@ -156,23 +159,30 @@ std::string Listener::complaints(const std::vector<Said>& said) const
 {
     std::string wrong = m_wrong;
     std::uint64_t lost = 0;
+    std::uint64_t heard = 0;
+    std::uint64_t least = 0;
+    std::uint64_t most = 0;
     for (const Said& all : said)
     {
         const auto line = std::find_if(m_lines.begin(), m_lines.end(),
                                        [&all](const Line& known) { return known.m_publisher == all.m_publisher; });
         const std::uint64_t last = line == m_lines.end() ? 0 : line->m_last;
         lost += line == m_lines.end() ? 0 : last - line->m_heard;
-        if (last < all.m_least || last > all.m_most)
+        heard += line == m_lines.end() ? 0 : line->m_heard;
+        least += all.m_least;
+        most += all.m_most;
+        if ((last < all.m_least && !m_refuses) || last > all.m_most)
         {
             wrong += "  the last message of publisher " + std::to_string(all.m_publisher) + " was " +
                      std::to_string(last) + ", expected " + std::to_string(all.m_least) + " to " +
                      std::to_string(all.m_most) + "\n";
         }
     }
-    if (lost != m_missed)
+    if (m_refuses ? heard + m_missed < least || heard + m_missed > most : lost != m_missed)
     {
-        wrong += "  " + std::to_string(lost) + " messages did not come, " + std::to_string(m_missed) +
-                 " were counted as missed\n";
+        wrong += "  " + std::to_string(heard) + " messages came, " + std::to_string(lost) + " before them did not, " +
+                 std::to_string(m_missed) + " were counted as missed, " + std::to_string(least) + " to " +
+                 std::to_string(most) + " were said\n";
     }
     return wrong;
 }

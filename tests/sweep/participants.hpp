@@ -74,7 +74,7 @@ class Listener
   public:
     Listener() = default;
     /// Joined before any of the publishers that it is asked about.
-    explicit Listener(Subscriber<Message> subscriber);
+    explicit Listener(Subscriber<Message> subscriber, const QoS& qos = {});
 
     /// Takes a message and holds it. False if there was none, or it holds too many.
     bool hear();
@@ -108,6 +108,7 @@ class Listener
     std::vector<Line> m_lines;
     std::uint64_t m_missed{0};
     bool m_there{false};
+    bool m_refuses{false}; ///< its queue refuses the newest messages, so the last ones need not come
     std::string m_wrong;
 };
 

@@ -73,6 +73,8 @@ std::string whatIsWrong(const PoolView& view, std::uint32_t chunk, bool listed, 
                : !held        ? "is in use and nobody holds it"
                : heldByNobody ? "is held by a port that does not exist"
                               : "";
+    case ChunkState::Retired:
+        return listed ? "was given back and is in the list" : held ? "was given back and is held" : "";
     default: return "is Freeing and nobody frees it";
     }
 }

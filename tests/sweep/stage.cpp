@@ -18,6 +18,8 @@ Config configFor(const StageShape& shape)
     Config config;
     config.limits.portsPerTopic = shape.m_portsPerTopic;
     config.limits.endpoints = 256;
+    config.queue.keepAllCapacity = 4;
+    config.queue.publishTimeout = {};
     if (shape.m_pooled)
     {
         PoolConfig pool;
@@ -71,7 +73,9 @@ void Member::closeLocksOfOthers() const
 Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
     : m_directory(directory),
       m_config(configFor(shape)),
-      m_publisherQoS(shape.m_transientLocal ? QoS{}.maxLoans(2).keepLast(2).transientLocal() : QoS{}.maxLoans(2)),
+      m_publisherQoS(shape.m_transientLocal ? QoS{}.maxLoans(2).keepLast(2).transientLocal()
+                     : shape.m_keepAll      ? QoS{}.maxLoans(2).keepAll()
+                                            : QoS{}.maxLoans(2)),
       m_goneLives(shape.m_hasGone),
       m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
 {
@@ -83,13 +87,13 @@ Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
     m_goneMember = Member(directory, "gone", m_config);
 
     // No publisher is there yet, so the fillers need no chunks.
-    m_slow = Listener(subscriber(m_doomed, shape.m_slow));
+    m_slow = Listener(subscriber(m_doomed, shape.m_slow), shape.m_slow);
     auto fillers = fillHolderWord();
-    m_quick = Listener(subscriber(m_survivor, shape.m_quick));
+    m_quick = Listener(subscriber(m_survivor, shape.m_quick), shape.m_quick);
     auto moreFillers = fillHolderWord();
     if (shape.m_victimSubscribes)
     {
-        m_listener = Listener(subscriber(m_victimMember, shape.m_victim));
+        m_listener = Listener(subscriber(m_victimMember, shape.m_victim), shape.m_victim);
     }
     fillers.clear();
     moreFillers.clear();

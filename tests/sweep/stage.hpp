@@ -49,6 +49,7 @@ struct StageShape
     QoS m_victim{QoS{}.keepLast(2).maxHeld(2)};
     bool m_hasGone{false};        ///< a publisher that dies before the victim, or with it
     bool m_transientLocal{false}; ///< publishers keep a history of two
+    bool m_keepAll{false};        ///< publishers keep all, but do not wait; so may the listeners, four messages
 };
 
 class Stage

@@ -80,7 +80,9 @@ class MemPool
     /// the caller, who also puts their numbers into the free list. Control path, one caller at a time.
     void addChunks(std::uint32_t count) noexcept;
 
-    /// Figure: how many of the chunks are Retired. Control path, one caller at a time.
+    /// How many of the chunks are Retired and have no memory. Control path, one caller at a time: counted down before
+    /// memory comes and up when it has gone, so a number that is not that of the Retired chunks was left by a death.
+    [[nodiscard]] std::uint32_t getRetiredChunks() const noexcept { return m_retired.load(std::memory_order_relaxed); }
     void countRetired(std::uint32_t count) noexcept { m_retired.store(count, std::memory_order_relaxed); }
 
     /// Figures after `count` chunks went out of (or back into) the free list.

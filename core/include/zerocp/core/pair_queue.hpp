@@ -2,7 +2,7 @@
 /// other way, and the three words with which both settle an eviction. Lies in the management segment. Every word has
 /// one writer; a killed publisher leaves a readable queue, a killed subscriber a queue that nobody waits for.
 ///
-///   line 0   m_floor m_doubt m_ringHead     written by the publisher
+///   line 0   m_floor m_doubt m_ringHead m_dropped     written by the publisher
 ///   line 1   m_position m_join m_missed     written by the subscriber (m_join: handshake of both)
 ///   lines    slots[slotCount]               written by the publisher, polled by the subscriber
 ///   lines    returns[returnCount]           written by the subscriber, emptied by the publisher
@@ -12,6 +12,12 @@
 ///   entry below position   taken: the subscriber cannot pass an entry before m_floor does
 ///   entry at position      may have been read or not: its holder bit is left to the subscriber, who finds it in m_doubt
 ///   entry above position   the subscriber can only find the mark: the publisher clears the bit
+///
+/// That is QueuePolicy::EvictOldest. Under the other policies nothing is evicted: the publisher writes only into slots
+/// that the subscriber has left, which announces the next position as soon as it has an entry. Entries carry kKept, so
+/// that the subscriber's short look at a slot (sequence == position) is never true and costs nothing extra where
+/// entries are evicted. With DropNewest a message that finds no slot takes none: message x stands in slot x - d, where
+/// d messages were dropped before, and the subscriber sees by the entry's sequence how many.
 #pragma once
 
 #include <atomic>
@@ -26,13 +32,14 @@
 namespace ZeroCP
 {
 
-/// What stands in a slot or in a return ring: parity 1 | mark 1 | sequence 42 | chunk 20.
-/// The mark (slots) says "evicted"; the parity (return ring) says in which lap an entry was written. Sequences are
+/// What stands in a slot or in a return ring: parity or kept 1 | mark 1 | sequence 42 | chunk 20.
+/// The mark (slots) says "evicted", the first bit "kept"; in the return ring it is the parity of the lap. Sequences are
 /// compared modulo 2^42; who takes an entry for another has been stopped for exactly 2^42 messages.
 namespace entry
 {
 
 inline constexpr std::uint64_t kParity = 1ULL << 63;
+inline constexpr std::uint64_t kKept = 1ULL << 63;
 inline constexpr std::uint64_t kEvicted = 1ULL << 62;
 inline constexpr std::uint32_t kNoChunk = (1U << 20) - 1;
 
@@ -57,6 +64,14 @@ inline constexpr std::uint32_t kNoChunk = (1U << 20) - 1;
 
 } // namespace entry
 
+/// What a publisher does with a message for which a subscriber's queue has no slot.
+enum class QueuePolicy : std::uint32_t
+{
+    EvictOldest, ///< keepLast, or a publisher that does not wait
+    WaitForRoom, ///< keepAll and reliable on both sides
+    DropNewest,  ///< keepAll and best effort
+};
+
 /// Fixed part of a pair's block; slots and returns follow it.
 struct alignas(kCacheLineBytes) PairHead
 {
@@ -66,6 +81,7 @@ struct alignas(kCacheLineBytes) PairHead
     std::atomic<std::uint64_t> m_floor;    ///< entries below are settled
     std::atomic<std::uint64_t> m_doubt;    ///< the evicted entry whose holder bit was left to the subscriber
     std::atomic<std::uint64_t> m_ringHead; ///< returns that the publisher has acted on
+    std::atomic<std::uint64_t> m_dropped;  ///< DropNewest: messages that found no slot
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_position; ///< the entry that the subscriber polls
     std::atomic<std::uint64_t> m_join;
     std::atomic<std::uint64_t> m_missed; ///< a figure: entries lost to eviction
@@ -78,7 +94,7 @@ static_assert(std::is_standard_layout_v<PairHead> && std::is_trivially_destructi
 /// a gone publisher's queue puts SubscriberGone itself. Both gone: the block may be used for another pair.
 ///
 ///   m_state m_topic m_publisherPort m_subscriberPort | m_incarnation | m_blockOffset m_blockBytes |
-///   m_slotCount m_depth m_returnCount reserved | reserved
+///   m_slotCount m_depth m_returnCount m_policy | reserved
 struct alignas(kCacheLineBytes) PairRecord
 {
     enum Flag : std::uint32_t
@@ -99,7 +115,8 @@ struct alignas(kCacheLineBytes) PairRecord
     std::atomic<std::uint32_t> m_slotCount;   ///< power of two, more than m_depth
     std::atomic<std::uint32_t> m_depth;       ///< entries that wait for the subscriber at most
     std::atomic<std::uint32_t> m_returnCount; ///< power of two
-    std::uint32_t m_reserved[3];
+    std::atomic<std::uint32_t> m_policy;      ///< QueuePolicy
+    std::uint32_t m_reserved[2];
 };
 
 static_assert(sizeof(PairRecord) == kCacheLineBytes && offsetof(PairRecord, m_blockOffset) == 24);
@@ -137,6 +154,7 @@ struct PairView
     std::uint64_t m_returnMask{0};
     std::uint32_t m_returnBits{0}; ///< m_returnMask + 1 is 2 to this power
     std::uint32_t m_depth{0};
+    QueuePolicy m_policy{QueuePolicy::EvictOldest};
 
     [[nodiscard]] Word& slot(std::uint64_t sequence) const noexcept { return m_slots[sequence & m_slotMask]; }
     [[nodiscard]] Word& returned(std::uint64_t count) const noexcept { return m_returns[count & m_returnMask]; }

@@ -5,7 +5,7 @@
 ///            m_endpointId | m_sequence | m_depth m_limit
 ///   line 1   m_note m_done m_operations | m_batchCount
 ///   line 2   m_batch[16]
-///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history  (subscribers: the futex word of notifier.hpp)
+///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16]  (m_sleep: the futex word)
 ///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
 #pragma once
 
@@ -34,6 +34,14 @@ enum class PortKind : std::uint32_t
     Subscriber,
 };
 
+/// A port's history policy, as far as others need it.
+enum class KeepAll : std::uint32_t
+{
+    No,
+    BestEffort,
+    Reliable,
+};
+
 enum class ListNote : std::uint64_t
 {
     None,
@@ -45,6 +53,7 @@ struct alignas(kCacheLineBytes) PortRecord
 {
     /// Numbers that one operation on a free list can move.
     static constexpr std::uint32_t kBatch = 16;
+    static constexpr std::uint32_t kMaxClasses = 16;
     /// Port numbers have 12 bits in a free list's head; 0 means nobody.
     static constexpr std::uint32_t kMaxPorts = (1U << 12) - 1;
 
@@ -79,6 +88,10 @@ struct alignas(kCacheLineBytes) PortRecord
     /// Transient-local ports, else 0. A publisher's: 1 + the pair record of its history. A subscriber's: 1. Under the
     /// control lock.
     std::atomic<std::uint32_t> m_history;
+    std::atomic<std::uint32_t> m_keepAll; ///< KeepAll; fixed at joining
+    /// Publishers of slices: of size class p at most 2 to this power chunks, more when those are in use; 0: what its
+    /// budget says. Under the control lock.
+    std::array<std::atomic<std::uint8_t>, kMaxClasses> m_shares;
 
     // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;

@@ -61,7 +61,7 @@ struct Table
 struct alignas(kCacheLineBytes) DiscoveryHeader
 {
     std::atomic<std::uint64_t> m_controlSequence; ///< odd while somebody changes the tables
-    std::atomic<std::uint64_t> m_graphVersion;    ///< moves with every endpoint that comes or goes
+    std::atomic<std::uint64_t> m_graphVersion;    ///< moves with every node and endpoint that comes or goes
     std::uint64_t m_nextEndpointId;
     std::uint64_t m_nextPoolSet;
 

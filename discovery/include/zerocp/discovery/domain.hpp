@@ -19,6 +19,7 @@
 #include "zerocp/core/shared_memory.hpp"
 #include "zerocp/discovery/discovery_layout.hpp"
 #include "zerocp/discovery/domain_lock.hpp"
+#include "zerocp/discovery/graph.hpp"
 #include "zerocp/discovery/pool_set.hpp"
 #include "zerocp/discovery/type_info.hpp"
 
@@ -47,8 +48,11 @@ struct EndpointGrant
     std::uint64_t m_id{0};
     std::uint32_t m_limit{0}; ///< loans or held samples
     std::string m_topic;
-    std::shared_ptr<void> m_node;       ///< keeps the node's row while the endpoint exists
-    std::chrono::nanoseconds m_spin{0}; ///< before sleeping
+    std::shared_ptr<void> m_node;                 ///< keeps the node's row while the endpoint exists
+    std::chrono::nanoseconds m_spin{0};           ///< before sleeping
+    std::chrono::nanoseconds m_publishTimeout{0}; ///< keepAll: longest wait for room
+    std::uint64_t m_typeBytes{0};                 ///< of a message, or of an element of a slice
+    bool m_isSlice{false};
 };
 
 /// What recover() did.
@@ -81,6 +85,8 @@ class Domain : public std::enable_shared_from_this<Domain>
 
     /// A size class for payloads of `bytes` for a publisher of slices, with its budget.
     Expected<void, Error> growClass(const EndpointGrant& grant, std::uint64_t bytes);
+    /// Twice as many chunks of a class for a publisher of slices that has all of its share in use.
+    Expected<void, Error> raiseShare(const EndpointGrant& grant, std::uint32_t classIndex);
 
     /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process. `thorough`: also looks
     /// for ports that an earlier call had to leave Dying if nobody died since.
@@ -100,7 +106,12 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] std::uint64_t maxMessageBytes() const noexcept { return header().m_maxMessageBytes; }
     [[nodiscard]] bool isForked() const noexcept;
 
-    /// Moves with every endpoint that comes or goes.
+    /// Who is there, without the dead. Control call.
+    [[nodiscard]] Expected<Graph, Error> graph();
+    /// Waits until graphVersion() is not `seen`, at most `timeout` (negative: for ever). False if it still is, or in a forked
+    /// child.
+    [[nodiscard]] bool waitForGraphChange(std::uint64_t seen, std::chrono::nanoseconds timeout);
+    /// Moves with every node and endpoint that comes or goes.
     [[nodiscard]] std::uint64_t graphVersion() const noexcept
     {
         return header().m_graphVersion.load(std::memory_order_acquire);
@@ -151,6 +162,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
+    void graphChanged() noexcept;
     /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
     bool retirePort(PoolSet& set, std::uint32_t port);
     [[nodiscard]] std::uint32_t retireDyingPorts();

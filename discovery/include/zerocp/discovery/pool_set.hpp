@@ -42,6 +42,7 @@ struct PortRequest
     std::uint64_t m_endpointId{0};
     std::uint32_t m_depth{0};
     std::uint32_t m_limit{0};
+    KeepAll m_keepAll{KeepAll::No};
     bool m_transientLocal{false};
     std::uint32_t m_portLimit{0};  ///< limits.ports_per_topic
     std::uint64_t m_chunkBytes{0}; ///< automatic sets: payload of the class it draws from; 0: added when needed
@@ -75,8 +76,14 @@ class PoolSet
     void giveBack(std::uint32_t port);
 
     /// Automatic sets: makes sure that a class for payloads of `bytes` exists and that publisher `port` has its budget in
-    /// it. Control lock held.
-    Expected<void, Error> growClass(std::uint32_t port, std::uint64_t bytes);
+    /// it, or no more than 2 to the power of `share` chunks if that is not 0. Control lock held.
+    Expected<void, Error> growClass(std::uint32_t port, std::uint64_t bytes, std::uint8_t share);
+
+    /// Doubles publisher `port`'s share of a size class. Control lock held.
+    Expected<void, Error> raiseShare(std::uint32_t port, std::uint32_t classIndex);
+
+    /// Power of two of the chunks that a publisher of slices gets of a class at first.
+    static constexpr std::uint8_t kFirstShare = 6;
 
     [[nodiscard]] const std::string& baseName() const noexcept { return m_baseName; }
     /// Sizes and counts of the classes, "128 x 10000, 1024 x 5000".
@@ -135,8 +142,11 @@ class PoolSet
 
 /// Chunks that publisher `port` may own at once: its loans, the newest window that any of its queues can hold, what its
 /// subscribers may hold (and one that an eviction left to each) or have pinned in its history, and its stash. Sum of architecture decision "sizing".
+/// A publisher of slices has the budget in every size class that it uses, but memory is committed for a share of it only,
+/// which grows when all of it is in use: publisherShare().
 [[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port,
                                             std::uint64_t chunkBytes) noexcept;
+[[nodiscard]] std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex) noexcept;
 
 /// Smallest payload of the size classes that are added for slices.
 inline constexpr std::uint64_t kSmallestClass = 64;

@@ -14,6 +14,7 @@ enum class LoanError : std::uint8_t
     TooManyLoans,    ///< max_loans are out: publish or drop one
     PayloadTooLarge, ///< permanent: no configured size class fits, or more than limits.max_message_bytes
     NoSpace,         ///< a size class had to be added and the file system or limits.pool_set_bytes is full
+    WrongSize,       ///< untyped: a message of the topic's type has another number of bytes
     Closed,          ///< the publisher was moved from
     Forked,          ///< the publisher was created before fork()
 };

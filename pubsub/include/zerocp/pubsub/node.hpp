@@ -8,17 +8,22 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "zerocp/config/config.hpp"
 #include "zerocp/config/qos.hpp"
 #include "zerocp/core/error.hpp"
 #include "zerocp/discovery/domain.hpp"
+#include "zerocp/discovery/graph.hpp"
 #include "zerocp/pubsub/publisher.hpp"
 #include "zerocp/pubsub/subscriber.hpp"
 #include "zerocp/pubsub/type_name.hpp"
 
 namespace ZeroCP
 {
+
+using UntypedPublisher = Publisher<Slice<std::byte>>;
+using UntypedSubscriber = Subscriber<Slice<std::byte>>;
 
 struct NodeOptions
 {
@@ -68,6 +73,27 @@ class [[nodiscard]] Node
         }
         return Subscriber<Message>(**port);
     }
+
+    /// Untyped, over bytes, for tools and bridges; topics() tells which type a topic has. A message is type.size bytes, or
+    /// a multiple of it if type.isSlice; loan() answers WrongSize for others. Errors as above; InvalidName also if the
+    /// type's name is empty, ConfigInvalid if its size is 0 or its alignment no power of two up to 64.
+    [[nodiscard]] Expected<UntypedPublisher, Error> createPublisher(std::string_view topic, const TypeInfo& type,
+                                                                    const QoS& qos = {});
+    [[nodiscard]] Expected<UntypedSubscriber, Error> createSubscriber(std::string_view topic, const TypeInfo& type,
+                                                                      const QoS& qos = {});
+
+    /// Topics, nodes and endpoints of the whole domain as they are now, without those of dead processes. Control call:
+    /// may wait for others' control calls up to ten seconds, then Timeout; Closed, Forked.
+    [[nodiscard]] Expected<Graph, Error> graph() const;
+    [[nodiscard]] Expected<std::vector<TopicInfo>, Error> topics() const;
+    [[nodiscard]] Expected<std::vector<NodeInfo>, Error> nodes() const;
+    /// Of one topic; nothing if nobody has it. InvalidName.
+    [[nodiscard]] Expected<std::vector<EndpointInfo>, Error> endpoints(std::string_view topic) const;
+    /// Moves with every node and endpoint that comes or goes; 0 when empty.
+    [[nodiscard]] std::uint64_t graphVersion() const noexcept;
+    /// Waits until graphVersion() is not `seen`, at most `timeout` (negative: for ever). False if it still is. Notices dead
+    /// processes within half a second.
+    [[nodiscard]] bool waitForGraphChange(std::uint64_t seen, std::chrono::nanoseconds timeout) const;
 
     [[nodiscard]] std::string name() const;
     /// The domain's number; 0 when empty.

@@ -46,7 +46,7 @@ class PublisherPort
     /// A chunk for `bytes` bytes of payload. Errors as in LoanError.
     [[nodiscard]] Expected<LoanedChunk, LoanError> loan(std::uint64_t bytes);
 
-    /// Sends a loaned chunk of which `bytes` bytes are filled. The sequence, from 1.
+    /// Sends a loaned chunk of which `bytes` bytes are filled. The sequence, from 1. Timeout: see PublishError.
     [[nodiscard]] Expected<std::uint64_t, PublishError> publish(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
 
     /// Gives a loaned chunk back unpublished. Any thread; may end the port.
@@ -71,14 +71,18 @@ class PublisherPort
     {
         PairView m_pair;
         PortRecord* m_reader{nullptr};
-        std::uint64_t m_roomUntil{0};  ///< sequences below have a slot: depth entries after what is known to be settled
+        std::uint64_t m_roomUntil{0};  ///< places below have a slot: depth entries after what is known to be settled
+        std::uint64_t m_dropped{0};    ///< DropNewest: message x stands in place x - m_dropped
         std::uint64_t m_returns{0};    ///< returns acted on
         std::uint64_t m_bit{0};        ///< the subscriber's holder bit
         std::uint64_t m_lastReader{0}; ///< bits of a word that only it and we hold
         std::uint32_t m_word{0};       ///< where m_bit is
         std::uint32_t m_holder{0};
         std::uint32_t m_record{0}; ///< of the pair
+        bool m_full{false};        ///< DropNewest: gets nothing of the message that is being published
         std::uint64_t m_incarnation{0};
+
+        [[nodiscard]] std::uint64_t place(std::uint64_t sequence) const noexcept { return sequence - m_dropped; }
     };
 
     /// Marks the port as inside a call that touches pairs, and acts on a moved epoch first.
@@ -108,6 +112,7 @@ class PublisherPort
 
     [[nodiscard]] Expected<void, LoanError> prepareLoan(std::uint64_t bytes);
     [[nodiscard]] bool refill(std::uint32_t pool) noexcept;
+    [[nodiscard]] Expected<void, LoanError> raiseShare(std::uint32_t pool);
     [[nodiscard]] Expected<std::uint32_t, LoanError> chooseClass(std::uint64_t bytes);
     [[nodiscard]] Expected<std::uint32_t, LoanError> classFor(std::uint64_t bytes);
     /// Whether a chunk of half the size would do.
@@ -143,6 +148,14 @@ class PublisherPort
         m_ledger.stash(chunk);
     }
     [[nodiscard]] std::uint64_t send(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
+    [[nodiscard]] Expected<std::uint64_t, PublishError> sendWithCare(const LoanedChunk& loan,
+                                                                     std::uint64_t bytes) noexcept;
+    std::uint64_t stamp(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
+    [[nodiscard]] static bool hasRoom(Connection& connection, std::uint64_t sequence) noexcept;
+    [[nodiscard]] bool hasRoomEverywhere() noexcept;
+    [[nodiscard]] bool waitForRoom() noexcept;
+    [[nodiscard]] bool skipFull(std::uint64_t sequence) noexcept;
+    void setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void markReceivers(ChunkManager& record) noexcept;
     [[nodiscard]] bool setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void wakeReceivers() noexcept;
@@ -170,6 +183,7 @@ class PublisherPort
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
     bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
+    bool m_isPlain{false};        ///< there are subscribers, no history, and every queue evicts: the short way
     HistoryView m_history;        ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
@@ -276,12 +290,17 @@ inline Expected<std::uint64_t, PublishError> PublisherPort::publish(const Loaned
     {
         return tl::unexpected(PublishError::Forked);
     }
+    const Busy busy(*this);
+    if (!m_isPlain) [[unlikely]]
+    {
+        return sendWithCare(loan, bytes);
+    }
     return send(loan, bytes);
 }
 
-inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t bytes) noexcept
+/// The next sequence, and the message's header. The number that users see.
+inline std::uint64_t PublisherPort::stamp(const LoanedChunk& loan, std::uint64_t bytes) noexcept
 {
-    const Busy busy(*this);
     const std::uint64_t sequence = m_sequence;
     m_sequence = sequence + 1;
     // Relaxed: recovery reads it after the tag, whose release store follows.
@@ -296,11 +315,14 @@ inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t 
         static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
     header.m_publisherId = m_grant.m_id;
     m_loans.remove();
-    if (m_connections.empty() && m_history.m_head == nullptr)
-    {
-        backToStash(loan.m_chunk);
-        return answer;
-    }
+    return answer;
+}
+
+/// Where nothing can be refused. The sequence as users see it.
+inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t bytes) noexcept
+{
+    const std::uint64_t sequence = m_sequence;
+    const std::uint64_t answer = stamp(loan, bytes);
     const std::uint32_t chunk = loan.m_chunk;
     ChunkManager& record = m_view.record(chunk);
     // [sync:holder-word] Release: the sequence comes before.
@@ -308,10 +330,6 @@ inline std::uint64_t PublisherPort::send(const LoanedChunk& loan, std::uint64_t 
     markReceivers(record);
     const bool someoneSleeps = setReceiverSlots(sequence, chunk);
     m_ledger.startFlight(chunk);
-    if (m_history.m_head != nullptr) [[unlikely]]
-    {
-        remember(sequence, chunk);
-    }
     if (someoneSleeps) [[unlikely]]
     {
         wakeReceivers();

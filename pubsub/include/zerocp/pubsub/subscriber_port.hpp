@@ -63,7 +63,7 @@ class SubscriberPort
     void close() noexcept;
 
     /// Messages lost to overflow since each publisher matched. The thread that takes.
-    [[nodiscard]] std::uint64_t missed() const noexcept { return m_missed; }
+    [[nodiscard]] std::uint64_t missed() noexcept;
 
     /// Publishers whose messages can still come. The thread that takes.
     [[nodiscard]] std::size_t publisherCount();
@@ -96,8 +96,11 @@ class SubscriberPort
         std::uint32_t m_record{0};           ///< of the pair
         std::vector<std::uint64_t> m_pins{}; ///< entries of its history that we have pinned, oldest last
         HistoryView m_history{};
-        std::uint64_t m_historyNext{0}; ///< after the pinned ones
-        bool m_historyPending{false};   ///< messages from before m_join are still to come
+        std::uint64_t m_historyNext{0};    ///< after the pinned ones
+        bool m_historyPending{false};      ///< messages from before m_join are still to come
+        std::uint64_t m_dropped{0};        ///< DropNewest: place x has message x + m_dropped
+        std::uint64_t m_droppedCounted{0}; ///< of the publisher's count, in m_missed
+        PortRecord* m_writer{nullptr};     ///< of the publisher, which may sleep until its queue has room
         bool m_used{false};
         bool m_gone{false}; ///< the publisher left or died; what it published can still be taken
     };
@@ -114,6 +117,8 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> takeHistory();
     void dropPin(std::uint32_t chunk) noexcept;
     [[nodiscard]] bool skipLost(Connection& connection) noexcept;
+    [[nodiscard]] bool takeKept(Connection& connection, std::uint64_t& value) noexcept;
+    void countDropped(Connection& connection) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
@@ -183,19 +188,27 @@ inline bool SubscriberPort::poll(Connection& connection, std::uint64_t& value) n
             {
                 return false;
             }
-            // [sync:position] seq_cst exchange: the position first, then the slot. Dekker with the fence in
-            // PublisherPort::makeRoom().
+            // [sync:position] seq_cst exchange, seq_cst load: the position first, then the slot. Dekker with the fence
+            // in PublisherPort::makeRoom().
             connection.m_pair.m_head->m_position.exchange(position, std::memory_order_seq_cst);
             connection.m_announced = position;
         }
-        // [sync:slot] Acquire: payload, header, tag and holder words come with the entry. Partner: publish.
-        value = connection.m_pair.slot(position).load(std::memory_order_acquire);
+        // [sync:slot] Acquire at least: payload, header, tag and holder words come with the entry. Partner: publish.
+        value = connection.m_pair.slot(position).load(std::memory_order_seq_cst);
         if (value >> 20 == (position & kSequenceMask)) [[likely]]
         {
             connection.m_position = position + 1;
             return true;
         }
-        if (entry::distance(value, position) < 0 || !skipLost(connection)) [[likely]]
+        if (entry::distance(value, position) < 0) [[likely]]
+        {
+            return false;
+        }
+        if (connection.m_pair.m_policy != QueuePolicy::EvictOldest)
+        {
+            return takeKept(connection, value);
+        }
+        if (!skipLost(connection))
         {
             return false;
         }

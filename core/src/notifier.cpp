@@ -47,21 +47,38 @@ bool barrierEverywhere() noexcept
     return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0;
 }
 
-void wake(PortRecord& port) noexcept
+void wake(PortRecord& port, const WaiterTable& waiters) noexcept
 {
     std::uint32_t asleep = kAsleep;
-    // [sync:sleep] Of several publishers one makes the system call. Relaxed: the slots were published by their own
-    // release stores; the word carries no data.
-    if (port.m_sleep.compare_exchange_strong(asleep, kWoken, std::memory_order_relaxed))
+    // [sync:sleep] Of several publishers one makes the system call. Release: a waiter that finds the word Woken finds the
+    // slots. Acquire: which waiter sleeps for the port was written before the word said Asleep.
+    if (!port.m_sleep.compare_exchange_strong(asleep, kWoken, std::memory_order_acq_rel))
     {
-        ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+        return;
     }
+    if (WaiterRecord* waiter = waiters.find(port.m_waiter.load(std::memory_order_relaxed)); waiter != nullptr)
+    {
+        wake(*waiter);
+        return;
+    }
+    ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
 
 std::chrono::nanoseconds announceSleep(PortRecord& port) noexcept
 {
-    // [sync:sleep] The word first, then the barrier on every core, then the caller's look at the slots.
+    markAsleep(port);
+    return afterMarking();
+}
+
+void markAsleep(PortRecord& port) noexcept
+{
+    // [sync:sleep] The word first, then the barrier on every core, then the caller's look at the slots. The order of the
+    // store also says whose waiter sleeps: m_waiter was written before.
     port.m_sleep.store(kAsleep, std::memory_order_seq_cst);
+}
+
+std::chrono::nanoseconds afterMarking() noexcept
+{
     if (barrierEverywhere())
     {
         return kSlice;
@@ -81,6 +98,34 @@ bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept
 void stayAwake(PortRecord& port) noexcept
 {
     port.m_sleep.store(kAwake, std::memory_order_relaxed);
+}
+
+void wake(WaiterRecord& waiter) noexcept
+{
+    // [sync:signal] seq_cst, with sleep(): either the sleeper finds the new number, or we find it asleep.
+    waiter.m_signal.fetch_add(1, std::memory_order_seq_cst);
+    if (waiter.m_asleep.load(std::memory_order_seq_cst) != 0 &&
+        waiter.m_asleep.exchange(0, std::memory_order_relaxed) != 0)
+    {
+        ::syscall(SYS_futex, &waiter.m_signal, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+}
+
+void sleep(WaiterRecord& waiter, std::uint32_t seen, std::chrono::nanoseconds longest) noexcept
+{
+    if (longest <= std::chrono::nanoseconds::zero())
+    {
+        return;
+    }
+    waiter.m_asleep.store(1, std::memory_order_seq_cst); // [sync:signal]
+    if (waiter.m_signal.load(std::memory_order_seq_cst) == seen)
+    {
+        // Returns at once if the number has moved. Interrupted and timed-out waits look the same to the caller. Who takes
+        // m_asleep away and dies before its system call leaves us asleep until `longest`: callers sleep in slices.
+        const timespec timeout = toTimespec(longest);
+        ::syscall(SYS_futex, &waiter.m_signal, FUTEX_WAIT, seen, &timeout, nullptr, 0);
+    }
+    waiter.m_asleep.store(0, std::memory_order_relaxed);
 }
 
 void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept

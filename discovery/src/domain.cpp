@@ -82,6 +82,7 @@ std::uint64_t layOutTables(DiscoveryHeader& header, const Config& config)
     placeTable(header.m_topics, offset, config.limits.topics, sizeof(TopicRecord));
     placeTable(header.m_endpoints, offset, config.limits.endpoints, sizeof(EndpointRecord));
     placeTable(header.m_poolSets, offset, poolSetRows(config), sizeof(PoolSetRecord));
+    placeTable(header.m_waiters, offset, config.limits.endpoints, sizeof(WaiterRecord));
     header.m_poolSetBytes = config.limits.poolSetBytes;
     header.m_maxMessageBytes = config.limits.maxMessageBytes;
     header.m_portsPerTopic = config.limits.portsPerTopic;
@@ -198,7 +199,8 @@ Expected<void, Error> Domain::openOrBuildDiscovery()
         !tableFits(found.m_nodes, sizeof(NodeRecord), bytes) ||
         !tableFits(found.m_topics, sizeof(TopicRecord), bytes) ||
         !tableFits(found.m_endpoints, sizeof(EndpointRecord), bytes) ||
-        !tableFits(found.m_poolSets, sizeof(PoolSetRecord), bytes))
+        !tableFits(found.m_poolSets, sizeof(PoolSetRecord), bytes) ||
+        !tableFits(found.m_waiters, sizeof(WaiterRecord), bytes))
     {
         return failure(ErrorCode::Corrupt, name + ": a table does not fit the segment; end the domain's processes and "
                                                   "remove its files");

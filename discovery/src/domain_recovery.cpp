@@ -121,6 +121,7 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
             node.m_state.store(kFree, std::memory_order_release);
         }
     }
+    releaseWaitersOf(process);
     if (!complete)
     {
         return; // the row stays Used, so that the next one to look repeats this

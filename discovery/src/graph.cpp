@@ -78,6 +78,7 @@ Expected<Graph, Error> Domain::graph()
 void Domain::graphChanged() noexcept
 {
     notifier::moveEpoch(header().m_graphVersion); // and wakes who waits for it
+    wakeWaitersForGraph();
 }
 
 bool Domain::waitForGraphChange(std::uint64_t seen, std::chrono::nanoseconds timeout)

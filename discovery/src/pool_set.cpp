@@ -49,7 +49,7 @@ Expected<std::shared_ptr<PoolSet>, Error> PoolSet::create(const std::filesystem:
 {
     // Files of this name without a row in the discovery segment were left by a creator that died in between.
     removeFiles(root, plan.m_baseName);
-    auto set = std::shared_ptr<PoolSet>(new PoolSet(root, plan.m_baseName, plan.m_access));
+    auto set = std::shared_ptr<PoolSet>(new PoolSet(root, plan.m_baseName, plan.m_access, plan.m_waiters));
     if (auto built = set->build(plan); !built)
     {
         set.reset();
@@ -142,9 +142,10 @@ Expected<void, Error> PoolSet::build(const PoolSetPlan& plan)
 }
 
 Expected<std::shared_ptr<PoolSet>, Error> PoolSet::attach(const std::filesystem::path& root,
-                                                          const std::string& baseName, const AccessConfig& access)
+                                                          const std::string& baseName, const AccessConfig& access,
+                                                          const WaiterTable& waiters)
 {
-    auto set = std::shared_ptr<PoolSet>(new PoolSet(root, baseName, access));
+    auto set = std::shared_ptr<PoolSet>(new PoolSet(root, baseName, access, waiters));
     const SharedMemory::Trust trust{access.group, static_cast<mode_t>(access.mode)};
     auto management = SharedMemory::open(root, baseName + ".mgmt", AccessMode::READ_WRITE, kPageBytes, trust);
     if (!management)
@@ -188,6 +189,7 @@ Expected<void, Error> PoolSet::finishAttach()
         return tl::unexpected(view.error());
     }
     m_control = *view;
+    m_control.setWaiters(m_waiters);
     m_dataRw = SharedMemory();
     m_registry.registerPool(MANAGER_POOL_ID, &m_control.manager());
     m_registry.registerPool(MANAGEMENT_POOL_ID, m_control.managementArea());
@@ -231,8 +233,13 @@ Expected<PoolView, Error> PoolSet::view(bool writable)
         m_publishes = true;
         rw = {(*data)->base(), (*data)->bytes()};
     }
-    return PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, rw,
-                        {m_dataRo.base(), m_dataRo.bytes()});
+    auto view =
+        PoolView::of(m_baseName, {m_management.base(), m_management.bytes()}, rw, {m_dataRo.base(), m_dataRo.bytes()});
+    if (view)
+    {
+        view->setWaiters(m_waiters);
+    }
+    return view;
 }
 
 Expected<void, Error> PoolSet::commitManagement(const void* first, std::uint64_t bytes)

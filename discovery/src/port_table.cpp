@@ -88,6 +88,7 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     }
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
+    port.m_waiter.store(0, std::memory_order_relaxed);
     const bool publishes = request.m_kind == PortKind::Publisher;
     port.m_history.store(request.m_transientLocal && !publishes ? 1 : 0, std::memory_order_relaxed);
     for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_missed})

@@ -67,7 +67,8 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
     {
         if (index < victim.m_view.portCapacity())
         {
-            notifier::wakeIfAsleep(victim.m_view.port(index)); // it may wait for room in the victim's queue
+            notifier::wakeIfAsleep(victim.m_view.port(index),
+                                   victim.m_view.waiters()); // it may wait for room in the victim's queue
             const PortRecord& publisher = victim.m_view.port(index);
             const bool active =
                 publisher.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Active);

@@ -230,7 +230,8 @@ void retirePublisher(const Victim& victim)
     {
         if (reader < victim.m_view.portCapacity())
         {
-            notifier::wakeIfAsleep(victim.m_view.port(reader)); // the victim may have died before it could
+            notifier::wakeIfAsleep(victim.m_view.port(reader),
+                                   victim.m_view.waiters()); // the victim may have died before it could
         }
     }
 }

@@ -157,6 +157,7 @@ Expected<std::uint32_t, Error> Domain::configuredSet(const PoolConfig& pool, con
     plan.m_portsPerTopic = header().m_portsPerTopic;
     plan.m_access = pool.access;
     plan.m_prefault = pool.prefault;
+    plan.m_waiters = waiterTable();
     auto set = PoolSet::create(m_root, plan);
     if (!set)
     {
@@ -189,6 +190,7 @@ Expected<std::uint32_t, Error> Domain::automaticSet(const EndpointRequest& reque
     plan.m_portCapacity = std::min(header().m_endpoints.m_capacity, PortRecord::kMaxPorts);
     plan.m_portsPerTopic = header().m_portsPerTopic;
     plan.m_access = m_config.access;
+    plan.m_waiters = waiterTable();
     auto set = PoolSet::create(m_root, plan);
     if (!set)
     {
@@ -215,7 +217,7 @@ Expected<std::shared_ptr<PoolSet>, Error> Domain::openSet(std::uint32_t set)
     {
         return known;
     }
-    auto attached = PoolSet::attach(m_root, baseName, m_config.access);
+    auto attached = PoolSet::attach(m_root, baseName, m_config.access, waiterTable());
     if (attached)
     {
         m_sets[set] = *attached;

@@ -34,6 +34,7 @@ struct Node::Membership
     std::shared_ptr<const Config> m_config; ///< the node's own; the domain has that of the process's first node
     std::string m_name;
     std::uint32_t m_row;
+    std::shared_ptr<NodeTasks> m_tasks{std::make_shared<NodeTasks>()};
 };
 
 namespace
@@ -239,6 +240,46 @@ std::uint64_t Node::graphVersion() const noexcept
 bool Node::waitForGraphChange(std::uint64_t seen, std::chrono::nanoseconds timeout) const
 {
     return m_membership != nullptr && m_membership->m_domain->waitForGraphChange(seen, timeout);
+}
+
+std::shared_ptr<Domain> Node::sharedDomain() const
+{
+    return m_membership == nullptr ? nullptr : m_membership->m_domain;
+}
+
+const std::shared_ptr<NodeTasks>& Node::tasks() const noexcept
+{
+    return m_membership->m_tasks;
+}
+
+Expected<std::shared_ptr<Waiter>, Error> Node::makeWaiter() const
+{
+    return m_membership == nullptr ? failure(ErrorCode::Closed, "this node was moved from or never created")
+                                   : Waiter::create(m_membership->m_domain);
+}
+
+Expected<std::shared_ptr<TimerCore>, Error> Node::makeTimer(std::chrono::nanoseconds period) const
+{
+    if (m_membership == nullptr)
+    {
+        return failure(ErrorCode::Closed, "this node was moved from or never created");
+    }
+    if (m_membership->m_domain->isForked())
+    {
+        return failure(ErrorCode::Forked, "this node was created before fork(); create a new one in the child");
+    }
+    if (period <= std::chrono::nanoseconds::zero())
+    {
+        return failure(ErrorCode::ConfigInvalid, "node '" + m_membership->m_name + "': found a timer's period of " +
+                                                     std::to_string(period.count()) + " ns, expected at least 1 ns");
+    }
+    return std::make_shared<TimerCore>(period);
+}
+
+Expected<Timer, Error> Node::createTimer(std::chrono::nanoseconds period)
+{
+    auto core = makeTimer(period);
+    return core ? Expected<Timer, Error>(Timer(std::move(*core))) : tl::unexpected(core.error());
 }
 
 std::string Node::name() const

@@ -104,7 +104,7 @@ void PublisherPort::updateBudgets() noexcept
     }
     for (const Connection& connection : m_connections)
     {
-        notifier::wakeIfAsleep(*connection.m_reader);
+        notifier::wakeIfAsleep(*connection.m_reader, m_view.waiters());
     }
 }
 

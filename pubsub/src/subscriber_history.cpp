@@ -114,9 +114,15 @@ bool SubscriberPort::nextOfHistory(Connection& connection, std::uint64_t& value)
         ++m_missed;
         m_record->m_missed.store(m_missed, std::memory_order_relaxed);
     }
+    closeHistory(connection);
+    return false;
+}
+
+/// Everything from before the queue was taken or counted.
+void SubscriberPort::closeHistory(Connection& connection) noexcept
+{
     connection.m_historyPending = false;
     --m_historiesPending;
-    return false;
 }
 
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeHistory()

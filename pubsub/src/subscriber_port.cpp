@@ -260,14 +260,20 @@ void SubscriberPort::forgetDrained() noexcept
     return true;
 }
 
+/// Whether `value` is the entry for our position, in a queue from which nothing is evicted, and not of an earlier lap.
+bool SubscriberPort::isKept(const Connection& connection, std::uint64_t value) noexcept
+{
+    return (value & entry::kKept) != 0 && entry::distance(value, connection.m_position + connection.m_dropped) >= 0;
+}
+
 /// The entry at our position, in a queue from which nothing is evicted: whoever waits for its slot can have it.
 [[gnu::noinline]] bool SubscriberPort::takeKept(Connection& connection, std::uint64_t& value) noexcept
 {
     const std::uint64_t position = connection.m_position;
     const std::int64_t dropped = entry::distance(value, position + connection.m_dropped);
-    if ((value & entry::kKept) == 0 || dropped < 0)
+    if (!isKept(connection, value))
     {
-        return false; // from an earlier lap
+        return false;
     }
     connection.m_dropped += static_cast<std::uint64_t>(dropped);
     connection.m_position = connection.m_announced = position + 1;
@@ -277,7 +283,7 @@ void SubscriberPort::forgetDrained() noexcept
     value &= ~entry::kKept;
     if (connection.m_writer != nullptr)
     {
-        notifier::wakeIfAsleep(*connection.m_writer);
+        notifier::wakeIfAsleep(*connection.m_writer, m_view.waiters());
     }
     return true;
 }
@@ -481,6 +487,24 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::
     return taken;
 }
 
+/// While it exists, publishers wake the port and not the wait set that it may be attached to.
+class SubscriberPort::SleepsItself
+{
+  public:
+    explicit SleepsItself(SubscriberPort& port) noexcept
+        : m_port(port), m_waiter(port.m_record->m_waiter.load(std::memory_order_relaxed))
+    {
+        m_port.attachTo(0);
+    }
+    SleepsItself(const SleepsItself&) = delete;
+    SleepsItself& operator=(const SleepsItself&) = delete;
+    ~SleepsItself() { m_port.attachTo(m_waiter); }
+
+  private:
+    SubscriberPort& m_port;
+    std::uint32_t m_waiter;
+};
+
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono::nanoseconds timeout)
 {
     auto taken = take();
@@ -493,6 +517,7 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono:
     {
         taken = spin(std::min(deadline, Clock::now() + m_spin));
     }
+    const SleepsItself itself(*this);
     while (!taken && taken.error() == TakeError::NoData)
     {
         const Clock::time_point now = Clock::now();
@@ -530,6 +555,10 @@ void SubscriberPort::close() noexcept
     if (isForked())
     {
         return;
+    }
+    if (m_link != nullptr)
+    {
+        m_link->m_port = nullptr;
     }
     m_gate.close();
     if (m_samples.close())

@@ -85,7 +85,7 @@ TEST(Notifier, NobodyIsWokenWhoIsAwake)
     PortRecord port{};
 
     notifier::wakeIfAsleep(port);
-    notifier::wake(port);
+    notifier::wake(port, {});
 
     EXPECT_EQ(stateOf(port), Sleep::Awake);
 }

@@ -10,6 +10,10 @@
 /// is not, so the waiter pays for both: sys_membarrier runs a barrier on every core that executes a registered process.
 /// A process that could not register fences in publish; a waiter without membarrier sleeps in slices of kFallbackSlice.
 ///
+/// A port that is attached to a wait set or executor does not sleep itself: its word is Asleep all the same, and who turns
+/// it to Woken wakes the waiter's row (waiter_record.hpp), which sleeps for all its ports. So the waiter finds by the
+/// words of its ports who has something.
+///
 /// A publisher killed between its exchange and its system call leaves a waiter asleep with data: therefore nobody
 /// sleeps longer than kSlice without looking again. Such a rescue is counted (PortRecord::m_rescues).
 #pragma once
@@ -19,6 +23,7 @@
 #include <cstdint>
 
 #include "zerocp/core/port_record.hpp"
+#include "zerocp/core/waiter_record.hpp"
 
 namespace ZeroCP::notifier
 {
@@ -44,17 +49,17 @@ bool registerProcess() noexcept;
 /// caller has fenced itself all the same. About 1 us.
 bool barrierEverywhere() noexcept;
 
-/// Makes the system call that wakes the waiter, if it is still asleep. Slow path of wakeIfAsleep().
-void wake(PortRecord& port) noexcept;
+/// Makes the system call that wakes who sleeps for `port`, if it is still asleep. Slow path of wakeIfAsleep().
+void wake(PortRecord& port, const WaiterTable& waiters) noexcept;
 
 /// After the last slot store of a publish. One load of a line that is written only by those who sleep.
-inline void wakeIfAsleep(PortRecord& port) noexcept
+inline void wakeIfAsleep(PortRecord& port, const WaiterTable& waiters = {}) noexcept
 {
     // [sync:sleep] Relaxed: ordered after the slot stores by the barrier that the waiter runs on this core, or by the
     // caller's own fence in a process that is not registered.
     if (port.m_sleep.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Sleep::Asleep)) [[unlikely]]
     {
-        wake(port);
+        wake(port, waiters);
     }
 }
 
@@ -62,10 +67,33 @@ inline void wakeIfAsleep(PortRecord& port) noexcept
 /// either sleep() or stayAwake(). The value to pass to sleep() as longest slice is returned.
 [[nodiscard]] std::chrono::nanoseconds announceSleep(PortRecord& port) noexcept;
 
+/// The two halves of announceSleep(), for a waiter with many ports: marks one, and after all are marked one barrier.
+void markAsleep(PortRecord& port) noexcept;
+[[nodiscard]] std::chrono::nanoseconds afterMarking() noexcept;
+
+/// Whether somebody has woken a port that was marked. Any thread of the waiter's process.
+[[nodiscard]] inline bool isWoken(const PortRecord& port) noexcept
+{
+    // [sync:sleep] Acquire: pairs with the exchange in wake(), so that the look at the slots that follows is not older.
+    return port.m_sleep.load(std::memory_order_acquire) == static_cast<std::uint32_t>(Sleep::Woken);
+}
+
 /// Sleeps until woken, at most `longest`. Returns whether a publisher has woken it.
 bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept;
 
 void stayAwake(PortRecord& port) noexcept;
+
+/// Wakes a waiter. Any thread of any process; async-signal-safe; a system call only if it sleeps.
+void wake(WaiterRecord& waiter) noexcept;
+
+/// How often the waiter has been woken: load it, look at everything it waits for, then sleep() with it.
+[[nodiscard]] inline std::uint32_t signalsOf(const WaiterRecord& waiter) noexcept
+{
+    return waiter.m_signal.load(std::memory_order_acquire); // [sync:signal] partner: wake()
+}
+
+/// Sleeps until the waiter is woken after `seen`, at most `longest`. The waiter's own thread.
+void sleep(WaiterRecord& waiter, std::uint32_t seen, std::chrono::nanoseconds longest) noexcept;
 
 /// Moves a pool set's epoch and wakes whoever waits for that. Control path.
 void moveEpoch(std::atomic<std::uint64_t>& epoch) noexcept;

@@ -11,6 +11,7 @@
 
 #include "zerocp/core/error.hpp"
 #include "zerocp/core/pool_set_header.hpp"
+#include "zerocp/core/waiter_record.hpp"
 
 namespace ZeroCP
 {
@@ -57,6 +58,10 @@ class PoolView
     [[nodiscard]] std::uint32_t maxChunks() const noexcept { return m_maxChunks; }
     [[nodiscard]] std::uint32_t portCapacity() const noexcept { return m_portCapacity; }
     [[nodiscard]] std::uint32_t pairCapacity() const noexcept { return m_pairCapacity; }
+
+    /// Rows of the domain's waiters, through which ports are woken; set by who maps both.
+    [[nodiscard]] const WaiterTable& waiters() const noexcept { return m_waiters; }
+    void setWaiters(const WaiterTable& waiters) noexcept { m_waiters = waiters; }
 
     /// `index` is below portCapacity().
     [[nodiscard]] PortRecord& port(std::uint32_t index) const noexcept { return m_ports[index]; }
@@ -140,6 +145,7 @@ class PoolView
     std::uint64_t m_dataBytes{0}; ///< of the data area
     PoolSetHeader* m_header{nullptr};
     MemPoolManager* m_manager{nullptr};
+    WaiterTable m_waiters{};
     std::array<Class, kMaxPools> m_classes{};
 };
 

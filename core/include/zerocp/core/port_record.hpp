@@ -5,7 +5,8 @@
 ///            m_endpointId | m_sequence | m_depth m_limit
 ///   line 1   m_note m_done m_operations | m_batchCount
 ///   line 2   m_batch[16]
-///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16]  (m_sleep: the futex word)
+///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16] | m_waiter
+///            (m_sleep: the futex word)
 ///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
 #pragma once
 
@@ -92,6 +93,8 @@ struct alignas(kCacheLineBytes) PortRecord
     /// Publishers of slices: of size class p at most 2 to this power chunks, more when those are in use; 0: what its
     /// budget says. Under the control lock.
     std::array<std::atomic<std::uint8_t>, kMaxClasses> m_shares;
+    /// Writer: the port. 0: it sleeps on m_sleep; else 1 + the row of the waiter that sleeps for it (waiter_record.hpp).
+    std::atomic<std::uint32_t> m_waiter;
 
     // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;
@@ -99,7 +102,8 @@ struct alignas(kCacheLineBytes) PortRecord
 
 static_assert(sizeof(PortRecord) == 5 * kCacheLineBytes);
 static_assert(offsetof(PortRecord, m_note) == 64 && offsetof(PortRecord, m_batch) == 128);
-static_assert(offsetof(PortRecord, m_sleep) == 192 && offsetof(PortRecord, m_missed) == 256);
+static_assert(offsetof(PortRecord, m_sleep) == 192 && offsetof(PortRecord, m_waiter) == 240);
+static_assert(offsetof(PortRecord, m_missed) == 256);
 static_assert(std::is_standard_layout_v<PortRecord>, "shared between processes");
 static_assert(std::is_trivially_destructible_v<PortRecord>, "nobody runs its destructor");
 

@@ -3,7 +3,7 @@
 /// each record's m_state last when it appears and first when it goes, and check everything else.
 ///
 ///   SegmentHeader | DiscoveryHeader | (page) processes | (page) nodes | (page) topics | (page) endpoints |
-///   (page) pool sets
+///   (page) pool sets | (page) waiters
 ///
 /// The segment has address space for the configured limits; rows are committed as they are first used.
 #pragma once
@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "zerocp/core/segment_header.hpp"
+#include "zerocp/core/waiter_record.hpp"
 
 namespace ZeroCP
 {
@@ -70,6 +71,7 @@ struct alignas(kCacheLineBytes) DiscoveryHeader
     Table m_topics;
     Table m_endpoints;
     Table m_poolSets;
+    Table m_waiters; ///< WaiterRecord
 
     alignas(kCacheLineBytes) std::uint64_t m_poolSetBytes; ///< limits of the process that made the domain
     std::uint64_t m_maxMessageBytes;
@@ -139,10 +141,18 @@ static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destru
 
 [[nodiscard]] constexpr std::uint64_t discoveryLayoutHash() noexcept
 {
-    constexpr std::uint64_t kNumbers[] = {
-        sizeof(DiscoveryHeader),       sizeof(ProcessRecord),          sizeof(NodeRecord),
-        sizeof(TopicRecord),           sizeof(EndpointRecord),         sizeof(PoolSetRecord),
-        offsetof(TopicRecord, m_name), offsetof(EndpointRecord, m_id), offsetof(DiscoveryHeader, m_poolSetBytes)};
+    constexpr std::uint64_t kNumbers[] = {sizeof(DiscoveryHeader),
+                                          sizeof(ProcessRecord),
+                                          sizeof(NodeRecord),
+                                          sizeof(TopicRecord),
+                                          sizeof(EndpointRecord),
+                                          sizeof(PoolSetRecord),
+                                          offsetof(TopicRecord, m_name),
+                                          offsetof(EndpointRecord, m_id),
+                                          offsetof(DiscoveryHeader, m_poolSetBytes),
+                                          sizeof(WaiterRecord),
+                                          offsetof(WaiterRecord, m_signal),
+                                          offsetof(DiscoveryHeader, m_waiters)};
     return hashNumbers(kNumbers, sizeof kNumbers / sizeof kNumbers[0]);
 }
 

@@ -79,6 +79,12 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] Expected<std::uint32_t, Error> addNode(const std::string& name);
     void removeNode(std::uint32_t node);
 
+    /// A row for a wait set or executor of this process. LimitReached (as many as endpoints), Timeout, Forked.
+    [[nodiscard]] Expected<std::uint32_t, Error> addWaiter();
+    void removeWaiter(std::uint32_t row);
+    /// `row` came from addWaiter().
+    [[nodiscard]] WaiterRecord& waiter(std::uint32_t row) const noexcept;
+
     /// Matches synchronously: when this returns, every later publish of the topic in any process is delivered.
     [[nodiscard]] Expected<EndpointGrant, Error> addEndpoint(const EndpointRequest& request);
     void removeEndpoint(const EndpointGrant& grant);
@@ -138,6 +144,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     template <typename Row>
     [[nodiscard]] Row& row(const Table& table, std::uint32_t index) const noexcept;
     [[nodiscard]] std::uint32_t rowsOf(const Table& table) const noexcept;
+    [[nodiscard]] WaiterTable waiterTable() const noexcept;
     template <typename Row>
     [[nodiscard]] Expected<std::uint32_t, Error> takeRow(Table& table, std::string_view limitKey);
 
@@ -162,7 +169,9 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
+    void releaseWaitersOf(std::uint32_t process) noexcept;
     void graphChanged() noexcept;
+    void wakeWaitersForGraph() noexcept;
     /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
     bool retirePort(PoolSet& set, std::uint32_t port);
     [[nodiscard]] std::uint32_t retireDyingPorts();

@@ -30,6 +30,7 @@ struct PoolSetPlan
     std::uint32_t m_portsPerTopic{0};
     AccessConfig m_access;
     bool m_prefault{false};
+    WaiterTable m_waiters{}; ///< of the domain
 };
 
 /// What a joining endpoint brings.
@@ -54,8 +55,10 @@ class PoolSet
     /// Makes the two files and publishes them. NoSpace names what was needed and what was free; nothing stays behind.
     [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> create(const std::filesystem::path& root,
                                                                           const PoolSetPlan& plan);
-    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error>
-    attach(const std::filesystem::path& root, const std::string& baseName, const AccessConfig& access);
+    [[nodiscard]] static Expected<std::shared_ptr<PoolSet>, Error> attach(const std::filesystem::path& root,
+                                                                          const std::string& baseName,
+                                                                          const AccessConfig& access,
+                                                                          const WaiterTable& waiters = {});
     /// Unlinks both files; who has them mapped keeps them.
     static void removeFiles(const std::filesystem::path& root, const std::string& baseName);
 
@@ -100,8 +103,8 @@ class PoolSet
     }
 
   private:
-    PoolSet(std::filesystem::path root, std::string baseName, AccessConfig access)
-        : m_root(std::move(root)), m_baseName(std::move(baseName)), m_access(std::move(access))
+    PoolSet(std::filesystem::path root, std::string baseName, AccessConfig access, const WaiterTable& waiters)
+        : m_root(std::move(root)), m_baseName(std::move(baseName)), m_access(std::move(access)), m_waiters(waiters)
     {
     }
 
@@ -136,6 +139,7 @@ class PoolSet
     SharedMemory m_dataRw;  ///< mapped while this process publishes or commits
     bool m_publishes{false};
     AccessConfig m_access;
+    WaiterTable m_waiters;
     PoolRegistry m_registry;
     PoolView m_control;
 };

@@ -2,6 +2,8 @@
 /// Endpoints may outlive it.
 #pragma once
 
+#include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -15,8 +17,12 @@
 #include "zerocp/core/error.hpp"
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/discovery/graph.hpp"
+#include "zerocp/pubsub/callback_group.hpp"
+#include "zerocp/pubsub/callback_subscriber.hpp"
+#include "zerocp/pubsub/node_tasks.hpp"
 #include "zerocp/pubsub/publisher.hpp"
 #include "zerocp/pubsub/subscriber.hpp"
+#include "zerocp/pubsub/timer.hpp"
 #include "zerocp/pubsub/type_name.hpp"
 
 namespace ZeroCP
@@ -74,6 +80,44 @@ class [[nodiscard]] Node
         return Subscriber<Message>(**port);
     }
 
+    /// A subscriber whose messages the node's executor gives to `callback(Sample<Message>)`, which may keep the sample, may
+    /// create and destroy endpoints, this one too, and must not throw. Without `group` in the node's default group.
+    template <typename Message, typename Callback>
+    requires std::invocable<Callback&, Sample<Message>>
+    [[nodiscard]] Expected<CallbackSubscriber<Message>, Error>
+    createSubscriber(std::string_view topic, const QoS& qos, Callback callback,
+                     const std::optional<CallbackGroup>& group = {})
+    {
+        auto port = makeSubscriber(topic, typeInfoOf<Message>(), qos);
+        if (!port)
+        {
+            return tl::unexpected(port.error());
+        }
+        auto task = std::make_shared<MessageTask<Message, Callback>>(Subscriber<Message>(**port), **port,
+                                                                     std::move(callback), groupOr(group));
+        tasks()->add(task);
+        return CallbackSubscriber<Message>(std::move(task));
+    }
+
+    /// `callback()` every `period`, in the node's executor, first after one period. May be destroyed in its callback.
+    /// ConfigInvalid if `period` is not positive; Closed, Forked.
+    template <typename Callback>
+    requires std::invocable<Callback&>
+    [[nodiscard]] Expected<Timer, Error> createTimer(std::chrono::nanoseconds period, Callback callback,
+                                                     const std::optional<CallbackGroup>& group = {})
+    {
+        auto core = makeTimer(period);
+        if (!core)
+        {
+            return tl::unexpected(core.error());
+        }
+        auto task = std::make_shared<TimerTask<Callback>>(*core, std::move(callback), groupOr(group));
+        tasks()->add(task);
+        return Timer(std::move(*core), std::move(task));
+    }
+    /// For a wait set.
+    [[nodiscard]] Expected<Timer, Error> createTimer(std::chrono::nanoseconds period);
+
     /// Untyped, over bytes, for tools and bridges; topics() tells which type a topic has. A message is type.size bytes, or
     /// a multiple of it if type.isSlice; loan() answers WrongSize for others. Errors as above; InvalidName also if the
     /// type's name is empty, ConfigInvalid if its size is 0 or its alignment no power of two up to 64.
@@ -102,7 +146,19 @@ class [[nodiscard]] Node
     [[nodiscard]] std::filesystem::path root() const;
 
   private:
+    friend class WaitSet;
+    friend class Executor;
+
     struct Membership;
+
+    [[nodiscard]] std::shared_ptr<Domain> sharedDomain() const;                ///< null when empty
+    [[nodiscard]] const std::shared_ptr<NodeTasks>& tasks() const noexcept;    ///< not empty
+    [[nodiscard]] Expected<std::shared_ptr<Waiter>, Error> makeWaiter() const; ///< Closed when empty
+    [[nodiscard]] Expected<std::shared_ptr<TimerCore>, Error> makeTimer(std::chrono::nanoseconds period) const;
+    [[nodiscard]] const CallbackGroup& groupOr(const std::optional<CallbackGroup>& group) const noexcept
+    {
+        return group ? *group : tasks()->defaultGroup();
+    }
 
     explicit Node(std::shared_ptr<Membership> membership) noexcept : m_membership(std::move(membership)) {}
 

@@ -75,6 +75,7 @@ class [[nodiscard]] Subscriber
 
   private:
     friend class Node;
+    friend class WaitSet;
 
     explicit Subscriber(SubscriberPort& port) noexcept : m_port(&port) {}
 

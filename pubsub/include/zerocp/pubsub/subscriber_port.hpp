@@ -56,6 +56,26 @@ class SubscriberPort
     /// timeout waits for ever.
     [[nodiscard]] Expected<HeldChunk, TakeError> wait(std::chrono::nanoseconds timeout);
 
+    /// Whether take() has something, or something to count as lost. The owner's thread, like take(); takes nothing.
+    [[nodiscard]] bool hasNext();
+
+    /// What others hold to know whether the port still has its Subscriber: m_port is null when not. The owner's thread.
+    struct Link
+    {
+        explicit Link(SubscriberPort* port) noexcept : m_port(port) {}
+        SubscriberPort* m_port;
+    };
+    [[nodiscard]] std::shared_ptr<Link> link();
+
+    /// Publishers wake waiter number `waiter` (1 + its row) for this port; 0: the port itself, as at first. The owner's
+    /// thread, while the port is not marked as asleep.
+    void attachTo(std::uint32_t waiter) noexcept;
+    [[nodiscard]] bool isAttached() const noexcept { return m_record->m_waiter.load(std::memory_order_relaxed) != 0; }
+    /// For who sleeps for the port: marks it with notifier.hpp. Stays mapped as long as poolSet() is held.
+    [[nodiscard]] PortRecord& record() const noexcept { return *m_record; }
+    [[nodiscard]] const std::shared_ptr<PoolSet>& poolSet() const noexcept { return m_grant.m_set; }
+    [[nodiscard]] const std::shared_ptr<Domain>& domain() const noexcept { return m_domain; }
+
     /// Gives a chunk back. Any thread; may end the port.
     void release(const HeldChunk& held) noexcept;
 
@@ -105,11 +125,21 @@ class SubscriberPort
         bool m_gone{false}; ///< the publisher left or died; what it published can still be taken
     };
 
+    class SleepsItself;
+
     SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
                    std::uint64_t payloadBytes);
     ~SubscriberPort() = default;
 
-    [[nodiscard]] bool poll(Connection& connection, std::uint64_t& value) noexcept;
+    [[nodiscard]] bool poll(Connection& connection, std::uint64_t& value) noexcept
+    {
+        return look<true>(connection, value);
+    }
+    template <bool Consume>
+    [[nodiscard]] bool look(Connection& connection, std::uint64_t& value) noexcept;
+    [[nodiscard]] static bool isKept(const Connection& connection, std::uint64_t value) noexcept;
+    [[nodiscard]] bool hasHistory() noexcept;
+    void closeHistory(Connection& connection) noexcept;
     [[nodiscard]] bool join(Connection& connection) noexcept;
     void joinHistory(Connection& connection);
     [[nodiscard]] bool pin(const Connection& connection, std::uint64_t sequence, std::uint64_t& value);
@@ -167,13 +197,16 @@ class SubscriberPort
     /// drop samples take turns; so do those and the owner's look for new size classes.
     std::mutex m_listMutex;
     std::chrono::nanoseconds m_spin;
+    std::shared_ptr<Link> m_link; ///< made when somebody asks
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
 };
 
 /// The next entry of one publisher, if there is one. The position is announced before the slot is looked at, so the exchange
 /// overlaps with the wait for a message; nothing shared is written between the slot and the caller's answer.
-inline bool SubscriberPort::poll(Connection& connection, std::uint64_t& value) noexcept
+/// Without Consume it stays there.
+template <bool Consume>
+inline bool SubscriberPort::look(Connection& connection, std::uint64_t& value) noexcept
 {
     for (;;)
     {
@@ -197,7 +230,7 @@ inline bool SubscriberPort::poll(Connection& connection, std::uint64_t& value) n
         value = connection.m_pair.slot(position).load(std::memory_order_seq_cst);
         if (value >> 20 == (position & kSequenceMask)) [[likely]]
         {
-            connection.m_position = position + 1;
+            connection.m_position = position + (Consume ? 1 : 0);
             return true;
         }
         if (entry::distance(value, position) < 0) [[likely]]
@@ -206,7 +239,7 @@ inline bool SubscriberPort::poll(Connection& connection, std::uint64_t& value) n
         }
         if (connection.m_pair.m_policy != QueuePolicy::EvictOldest)
         {
-            return takeKept(connection, value);
+            return Consume ? takeKept(connection, value) : isKept(connection, value);
         }
         if (!skipLost(connection))
         {

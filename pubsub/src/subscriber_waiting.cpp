@@ -1,0 +1,74 @@
+// SubscriberPort as one of many that a wait set or executor waits for.
+#include "zerocp/pubsub/subscriber_port.hpp"
+
+namespace ZeroCP
+{
+
+bool SubscriberPort::hasNext()
+{
+    if (!m_gate.adopt())
+    {
+        return false; // a forked child's
+    }
+    if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) // [sync:epoch]
+    {
+        checkEpoch();
+    }
+    if (m_historiesPending != 0 && hasHistory())
+    {
+        return true;
+    }
+    for (std::uint32_t i = 0; i < m_connectionCount; ++i)
+    {
+        std::uint64_t value = 0;
+        if (m_connections[i].m_used && look<false>(m_connections[i], value))
+        {
+            return true;
+        }
+    }
+    if (m_goneCount != 0)
+    {
+        forgetDrained();
+    }
+    return false;
+}
+
+/// Whether nextOfHistory() has something to take, or something that was overwritten meanwhile to count. What is exhausted
+/// is closed, so that its queue can be looked at.
+bool SubscriberPort::hasHistory() noexcept
+{
+    for (Connection& connection : m_connections)
+    {
+        if (!connection.m_used || !connection.m_historyPending)
+        {
+            continue;
+        }
+        const std::uint64_t join = connection.m_pair.m_head->m_join.load(std::memory_order_acquire); // [sync:join]
+        const bool met = join != PairHead::kWantsToJoin && join != 0;
+        if (!connection.m_pins.empty() || (met && connection.m_historyNext < join))
+        {
+            return true;
+        }
+        if (met)
+        {
+            closeHistory(connection);
+        }
+    }
+    return false;
+}
+
+void SubscriberPort::attachTo(std::uint32_t waiter) noexcept
+{
+    m_record->m_waiter.store(waiter, std::memory_order_relaxed); // ordered by the store in markAsleep()
+}
+
+std::shared_ptr<SubscriberPort::Link> SubscriberPort::link()
+{
+    if (m_link == nullptr)
+    {
+        m_link = std::make_shared<Link>(this);
+    }
+    return m_link;
+}
+
+} // namespace ZeroCP

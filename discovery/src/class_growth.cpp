@@ -56,6 +56,10 @@ Expected<void, Error> PoolSet::raiseShare(std::uint32_t port, std::uint32_t clas
 {
     std::atomic<std::uint8_t>& share = m_control.port(port).m_shares[classIndex];
     const std::uint8_t before = share.load(std::memory_order_relaxed);
+    if (before == 0)
+    {
+        return {}; // it has the whole budget
+    }
     share.store(static_cast<std::uint8_t>(before + 1), std::memory_order_relaxed);
     auto committed = commitBudgets(port);
     if (!committed)

@@ -32,7 +32,8 @@ std::uint32_t livingOwner(const PoolView& view, std::uint32_t chunk) noexcept
 
 } // namespace
 
-std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes) noexcept
+std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes,
+                              BudgetOf what) noexcept
 {
     const PortRecord& me = view.port(port);
     const std::uint32_t topic = me.m_topic.load(std::memory_order_relaxed);
@@ -43,7 +44,10 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
     for (std::uint32_t i = 1; i < portsInUse(view); ++i)
     {
         const PortRecord& other = view.port(i);
-        if (isOpen(other, PortKind::Subscriber, topic))
+        // [sync:joining] Acquire. Partner: PoolSet::addPort().
+        const bool counts =
+            what == BudgetOf::Commitment || other.m_joining.load(std::memory_order_acquire) == 0;
+        if (isOpen(other, PortKind::Subscriber, topic) && counts)
         {
             const std::uint32_t depth = other.m_depth.load(std::memory_order_relaxed);
             // Who drops the newest may keep old messages, each such subscriber others; all else is in the newest window.
@@ -59,10 +63,11 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
     return me.m_limit.load(std::memory_order_relaxed) + window + held + stashSize(chunkBytes);
 }
 
-std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex) noexcept
+std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex,
+                             BudgetOf what) noexcept
 {
     static_assert(kMaxPools == PortRecord::kMaxClasses);
-    const std::uint32_t budget = publisherBudget(view, port, view.classAt(classIndex).m_chunkSize);
+    const std::uint32_t budget = publisherBudget(view, port, view.classAt(classIndex).m_chunkSize, what);
     const std::uint32_t power = view.port(port).m_shares[classIndex].load(std::memory_order_relaxed);
     return power == 0 || power > 31 ? budget : std::min(budget, 1U << power);
 }

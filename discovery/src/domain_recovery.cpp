@@ -20,7 +20,8 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
             dead.push_back(i);
         }
     }
-    if (dead.empty() && !thorough)
+    const bool abandoned = m_hasAbandoned.load(std::memory_order_relaxed);
+    if (dead.empty() && !thorough && !abandoned)
     {
         return report;
     }
@@ -44,6 +45,11 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
         }
     }
     report.pending = retireDyingPorts();
+    if (abandoned && report.pending == 0)
+    {
+        m_hasAbandoned.store(false, std::memory_order_relaxed);
+        releaseWhatNobodyUses();
+    }
     return report;
 }
 
@@ -57,8 +63,15 @@ void Domain::recoverDeadSoon()
     {
         return;
     }
-    // Whoever is in a control call now will not be waited for: it, or the next try, does it.
-    static_cast<void>(recoverDead(false, std::chrono::nanoseconds::zero()));
+    try
+    {
+        // Whoever is in a control call now will not be waited for: it, or the next try, does it.
+        static_cast<void>(recoverDead(false, std::chrono::nanoseconds::zero()));
+    }
+    catch (const std::bad_alloc&)
+    {
+        log(LogLevel::Warn, "no memory to recover a dead process with; the next try does it");
+    }
 }
 
 void Domain::recoverDeadOrWarn()
@@ -122,6 +135,7 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
         }
     }
     releaseWaitersOf(process);
+    graphChanged();
     if (!complete)
     {
         return; // the row stays Used, so that the next one to look repeats this
@@ -131,7 +145,6 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
     log(LogLevel::Warn, "process " + std::to_string(record.m_pid) + " (" + std::string(record.m_name.view()) +
                             ") died; what it held is free again");
     record.m_state.store(kFree, std::memory_order_release); // last: until here the recovery is repeated
-    graphChanged();
     ++report.processes;
 }
 
@@ -197,7 +210,27 @@ std::uint32_t Domain::retireDyingPorts(PoolSet& set)
 {
     return recovery::retireDying(
         set.control(), [this](std::uint32_t slot) { return isAlive(slot); },
-        [&set](std::uint32_t port) { set.giveBack(port); });
+        [this, &set](std::uint32_t port)
+        {
+            releaseRowOf(set.control().port(port));
+            set.giveBack(port);
+        });
+}
+
+/// The endpoint's row of a port that was abandoned; those of others went with their endpoint.
+void Domain::releaseRowOf(const PortRecord& port)
+{
+    const std::uint32_t slot = port.m_endpointSlot.load(std::memory_order_relaxed);
+    if (slot >= rowsOf(header().m_endpoints))
+    {
+        return;
+    }
+    auto& endpoint = row<EndpointRecord>(header().m_endpoints, slot);
+    if (isUsed(endpoint.m_state) && endpoint.m_id == port.m_endpointId.load(std::memory_order_relaxed))
+    {
+        endpoint.m_state.store(kFree, std::memory_order_release);
+        graphChanged();
+    }
 }
 
 } // namespace ZeroCP

@@ -89,6 +89,8 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_busy.store(0, std::memory_order_relaxed);
     port.m_sleep.store(0, std::memory_order_relaxed);
     port.m_waiter.store(0, std::memory_order_relaxed);
+    port.m_closed.store(0, std::memory_order_relaxed);
+    port.m_joining.store(1, std::memory_order_relaxed);
     const bool publishes = request.m_kind == PortKind::Publisher;
     port.m_history.store(request.m_transientLocal && !publishes ? 1 : 0, std::memory_order_relaxed);
     for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_missed})
@@ -110,8 +112,15 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
         port.m_state.store(static_cast<std::uint32_t>(PortState::Dying), std::memory_order_release);
         return tl::unexpected(grown.error());
     }
+    // [sync:joining] Release: the chunks are there. Partner: publisherBudget().
+    port.m_joining.store(0, std::memory_order_release);
     giveBack(*index); // what publishers had when the last endpoint left
     return HolderId{*index, *bit, request.m_topic};
+}
+
+void PoolSet::abandonPort(std::uint32_t port) noexcept
+{
+    m_control.port(port).m_state.store(static_cast<std::uint32_t>(PortState::Dying), std::memory_order_release);
 }
 
 } // namespace ZeroCP

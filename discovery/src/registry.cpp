@@ -156,8 +156,14 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     Control control(*this);
     if (!control)
     {
-        // A forked child, or somebody else is stopped in a control call. What we had is recovered when this process ends.
         log(LogLevel::Warn, "leaving topic '" + grant.m_topic + "': " + control.error().message());
+        if (!isForked())
+        {
+            // Somebody is stopped in a control call. The next control call of anybody retires the port. Its record may be
+            // written without the lock: it is ours, and Active or Dying is all that the others ask.
+            grant.m_set->abandonPort(grant.m_holder.m_port);
+            m_hasAbandoned.store(true, std::memory_order_relaxed);
+        }
         return;
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
@@ -177,7 +183,9 @@ Expected<void, Error> Domain::growClass(const EndpointGrant& grant, std::uint64_
 
 Expected<void, Error> Domain::raiseShare(const EndpointGrant& grant, std::uint32_t classIndex)
 {
-    Control control(*this);
+    // Called in a loan, which can be repeated: whoever is stopped in a control call must not stop us too.
+    constexpr std::chrono::milliseconds kLonger{50};
+    Control control(*this, kLonger);
     return control ? grant.m_set->raiseShare(grant.m_holder.m_port, classIndex) : tl::unexpected(control.error());
 }
 

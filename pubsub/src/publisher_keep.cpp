@@ -74,11 +74,33 @@ bool PublisherPort::hasRoom(Connection& connection, std::uint64_t sequence) noex
     return place < connection.m_roomUntil;
 }
 
+/// Who blocks us and is dead or leaving is not waited for, also while somebody who is stopped in a control call keeps everybody from
+/// recovering it.
+void PublisherPort::closeDeadReaders() noexcept
+{
+    bool any = false;
+    for (Connection& connection : m_connections)
+    {
+        if (connection.m_pair.m_policy == QueuePolicy::WaitForRoom && !connection.m_closed &&
+            !hasRoom(connection, m_sequence) &&
+            (connection.m_reader->m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Active) ||
+             !m_domain->isAlive(connection.m_reader->m_processSlot.load(std::memory_order_relaxed))))
+        {
+            connection.m_closed = any = true;
+        }
+    }
+    if (any)
+    {
+        rebuildMasks();
+    }
+}
+
 bool PublisherPort::hasRoomEverywhere() noexcept
 {
     return std::all_of(m_connections.begin(), m_connections.end(),
-                       [this](Connection& connection) {
-                           return connection.m_pair.m_policy != QueuePolicy::WaitForRoom ||
+                       [this](Connection& connection)
+                       {
+                           return connection.m_pair.m_policy != QueuePolicy::WaitForRoom || connection.m_closed ||
                                   hasRoom(connection, m_sequence);
                        });
 }
@@ -91,13 +113,15 @@ bool PublisherPort::hasRoomEverywhere() noexcept
     const Clock::time_point spinUntil = std::min(deadline, start + m_grant.m_spin);
     while (Clock::now() < spinUntil)
     {
+        leave(); // nobody waits for us, who wait
+        std::this_thread::yield();
+        enter();
         for (int i = 0; i < kLooksPerClock; ++i)
         {
             if (hasRoomEverywhere())
             {
                 return true;
             }
-            std::this_thread::yield();
         }
     }
     for (;;)
@@ -107,6 +131,7 @@ bool PublisherPort::hasRoomEverywhere() noexcept
         const std::chrono::nanoseconds slice =
             std::min<std::chrono::nanoseconds>(notifier::announceSleep(*m_record), kBlockedSlice);
         enter(); // who has left no longer counts. [sync:room] after the announcement
+        closeDeadReaders();
         const bool room = hasRoomEverywhere();
         const Clock::time_point now = Clock::now();
         if (room || now >= deadline)
@@ -130,10 +155,13 @@ bool PublisherPort::skipFull(std::uint64_t sequence) noexcept
     bool any = false;
     for (Connection& connection : m_connections)
     {
-        connection.m_full = connection.m_pair.m_policy == QueuePolicy::DropNewest && !hasRoom(connection, sequence);
+        connection.m_full = connection.m_pair.m_policy == QueuePolicy::DropNewest && !connection.m_closed &&
+                            !hasRoom(connection, sequence);
         if (connection.m_full)
         {
             m_masks[connection.m_word] &= ~connection.m_bit;
+            // Before the tag: who finds the message anywhere finds it counted here. Relaxed: a figure, we are its only writer.
+            connection.m_pair.m_head->m_dropped.store(++connection.m_dropped, std::memory_order_relaxed);
             any = true;
         }
     }
@@ -149,8 +177,10 @@ void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
         if (connection.m_full)
         {
             m_masks[connection.m_word] |= connection.m_bit;
-            // Relaxed: a figure. Its only writer are we.
-            connection.m_pair.m_head->m_dropped.store(++connection.m_dropped, std::memory_order_relaxed);
+            continue;
+        }
+        if (connection.m_closed)
+        {
             continue;
         }
         const bool evicts = connection.m_pair.m_policy == QueuePolicy::EvictOldest;

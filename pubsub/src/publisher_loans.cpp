@@ -74,18 +74,21 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
 /// All that we may have of a class is in use: with slices that may be a share of our budget.
 Expected<void, LoanError> PublisherPort::raiseShare(std::uint32_t pool)
 {
-    if (m_budgets[pool] >= publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize))
+    const bool isShare = m_record->m_shares[pool].load(std::memory_order_relaxed) != 0; // else the whole budget
+    const std::uint32_t before = m_budgets[pool];
+    if (!isShare || before >= publisherBudget(m_view, m_me.m_port, m_view.classAt(pool).m_chunkSize, BudgetOf::Use))
     {
         return tl::unexpected(LoanError::PoolExhausted);
     }
-    if (!m_domain->raiseShare(m_grant, pool))
+    if (const auto raised = m_domain->raiseShare(m_grant, pool); !raised)
     {
-        return tl::unexpected(LoanError::NoSpace);
+        const bool later = raised.error().code() == ErrorCode::Timeout; // somebody else is in a control call
+        return tl::unexpected(later ? LoanError::PoolExhausted : LoanError::NoSpace);
     }
     const Busy busy(*this);
     static_cast<void>(m_view.refresh());
     updateBudgets();
-    return {};
+    return m_budgets[pool] > before ? Expected<void, LoanError>() : tl::unexpected(LoanError::PoolExhausted);
 }
 
 Expected<std::uint32_t, LoanError> PublisherPort::chooseClass(std::uint64_t bytes)

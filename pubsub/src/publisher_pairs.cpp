@@ -92,11 +92,13 @@ void PublisherPort::rebuildMasks() noexcept
 {
     std::fill(m_masks.begin(), m_masks.end(), 0);
     m_isPlain = m_history.m_head == nullptr && !m_connections.empty();
-    for (const Connection& connection : m_connections)
+    for (Connection& connection : m_connections)
     {
-        m_masks[connection.m_word] |= connection.m_bit;
+        // [sync:closed] Acquire, after the epoch that announces it. Partner: SubscriberPort::close().
+        connection.m_closed = connection.m_closed || connection.m_reader->m_closed.load(std::memory_order_acquire) != 0;
+        m_masks[connection.m_word] |= connection.m_closed ? 0 : connection.m_bit;
         m_usedWords = std::max(m_usedWords, connection.m_word + 1);
-        m_isPlain &= connection.m_pair.m_policy == QueuePolicy::EvictOldest;
+        m_isPlain &= connection.m_pair.m_policy == QueuePolicy::EvictOldest && !connection.m_closed;
     }
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }

@@ -91,7 +91,7 @@ void PublisherPort::updateBudgets() noexcept
         const PoolView::Class& in = m_view.classAt(pool);
         m_stashes[pool] = automatic ? stashSize(in.m_chunkSize)
                                     : std::clamp(in.m_pool->getTotalChunks() / 16, 1U, stashSize(in.m_chunkSize));
-        m_budgets[pool] = mine ? publisherShare(m_view, m_me.m_port, pool) : 0;
+        m_budgets[pool] = mine ? publisherShare(m_view, m_me.m_port, pool, BudgetOf::Use) : 0;
     }
 }
 
@@ -183,7 +183,8 @@ std::size_t PublisherPort::subscriberCount()
     }
     m_domain->recoverDeadSoon(); // those who died do not count
     const Busy busy(*this);
-    return m_connections.size();
+    return static_cast<std::size_t>(std::count_if(m_connections.begin(), m_connections.end(),
+                                                  [](const Connection& connection) { return !connection.m_closed; }));
 }
 
 bool PublisherPort::waitForSubscribers(std::size_t count, std::chrono::nanoseconds timeout)

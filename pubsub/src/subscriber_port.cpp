@@ -301,8 +301,12 @@ void SubscriberPort::countDropped(Connection& connection) noexcept
     m_record->m_missed.store(m_missed, std::memory_order_relaxed);
 }
 
-std::uint64_t SubscriberPort::missed() noexcept
+std::uint64_t SubscriberPort::missed()
 {
+    if (m_gate.adopt() && m_epochWord->load(std::memory_order_acquire) != m_epoch) // [sync:epoch]
+    {
+        onEpoch(); // publishers that have come since may have dropped some already
+    }
     for (Connection& connection : m_connections)
     {
         if (connection.m_used)
@@ -561,9 +565,30 @@ void SubscriberPort::close() noexcept
         m_link->m_port = nullptr;
     }
     m_gate.close();
+    stopTaking();
     if (m_samples.close())
     {
         finish();
+    }
+}
+
+/// Samples may be out for a long time: no publisher shall wait for room in a queue that nobody empties.
+void SubscriberPort::stopTaking() noexcept
+{
+    if (m_samples.out() == 0)
+    {
+        return; // leaving says it all
+    }
+    // [sync:closed] Release, before the epoch. Partner: PublisherPort::rebuildMasks().
+    m_record->m_closed.store(1, std::memory_order_release);
+    notifier::moveEpoch(m_view.header().m_epoch);
+    static_cast<void>(notifier::barrierEverywhere()); // [sync:room] the epoch, then the sleep words
+    for (const Connection& connection : m_connections)
+    {
+        if (connection.m_used && connection.m_writer != nullptr)
+        {
+            notifier::wakeIfAsleep(*connection.m_writer, m_view.waiters());
+        }
     }
 }
 

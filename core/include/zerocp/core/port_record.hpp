@@ -5,8 +5,8 @@
 ///            m_endpointId | m_sequence | m_depth m_limit
 ///   line 1   m_note m_done m_operations | m_batchCount
 ///   line 2   m_batch[16]
-///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16] | m_waiter
-///            (m_sleep: the futex word)
+///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16] | m_waiter m_closed |
+///            m_joining            (m_sleep: the futex word)
 ///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
 #pragma once
 
@@ -95,6 +95,9 @@ struct alignas(kCacheLineBytes) PortRecord
     std::array<std::atomic<std::uint8_t>, kMaxClasses> m_shares;
     /// Writer: the port. 0: it sleeps on m_sleep; else 1 + the row of the waiter that sleeps for it (waiter_record.hpp).
     std::atomic<std::uint32_t> m_waiter;
+    std::atomic<std::uint32_t> m_closed; ///< writer: the port; 1: its Subscriber is gone, samples of it are still held
+    /// 1 until what it brings along is committed: no publisher may reckon with it before. Under the control lock.
+    std::atomic<std::uint32_t> m_joining;
 
     // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;

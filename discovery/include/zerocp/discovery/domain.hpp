@@ -91,7 +91,7 @@ class Domain : public std::enable_shared_from_this<Domain>
 
     /// A size class for payloads of `bytes` for a publisher of slices, with its budget.
     Expected<void, Error> growClass(const EndpointGrant& grant, std::uint64_t bytes);
-    /// Twice as many chunks of a class for a publisher of slices that has all of its share in use.
+    /// Twice as many chunks of a class for a publisher of slices that has all of its share in use. Timeout after 50 ms.
     Expected<void, Error> raiseShare(const EndpointGrant& grant, std::uint32_t classIndex);
 
     /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process. `thorough`: also looks
@@ -111,6 +111,8 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] const std::filesystem::path& root() const noexcept { return m_root; }
     [[nodiscard]] std::uint64_t maxMessageBytes() const noexcept { return header().m_maxMessageBytes; }
     [[nodiscard]] bool isForked() const noexcept;
+    /// Whether the process of that slot lives: a lock query, no control lock. Any thread.
+    [[nodiscard]] bool isAlive(std::uint32_t process) const;
 
     /// Who is there, without the dead. Control call.
     [[nodiscard]] Expected<Graph, Error> graph();
@@ -165,7 +167,6 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] std::uint64_t budgetsOf(const PoolView& view, std::uint32_t classIndex) const;
     /// A log line if a configured set has fewer chunks than its publishers may need at once.
     void warnOfShortage(PoolSet& set, const std::string& topic, std::string_view setName);
-    [[nodiscard]] bool isAlive(std::uint32_t process) const;
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
@@ -176,6 +177,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     bool retirePort(PoolSet& set, std::uint32_t port);
     [[nodiscard]] std::uint32_t retireDyingPorts();
     [[nodiscard]] std::uint32_t retireDyingPorts(PoolSet& set);
+    void releaseRowOf(const PortRecord& port);
 
     Config m_config;
     std::filesystem::path m_root;
@@ -187,6 +189,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     std::map<std::uint32_t, std::weak_ptr<PoolSet>> m_sets; ///< by row; guarded by m_controlMutex
     std::vector<std::shared_ptr<PoolSet>> m_keptSets;       ///< made here, kept mapped while their topics exist
     std::atomic<std::int64_t> m_lastRecoveryNs{0};
+    std::atomic<bool> m_hasAbandoned{false}; ///< a port of ours waits for somebody who gets the control lock
     RecoveryReport m_atJoin;
 };
 

@@ -72,6 +72,10 @@ class PoolSet
     /// Makes the pairs between `port` and its counterparts on its topic, then moves the epoch. Control lock held.
     Expected<void, Error> connect(std::uint32_t port);
 
+    /// Says that `port`, which is the caller's and does nothing any more, is to be retired by whoever has the control lock
+    /// next. Any thread, without the lock.
+    void abandonPort(std::uint32_t port) noexcept;
+
     /// Automatic sets: gives the memory of free chunks back to the file system that the endpoints which are open now do not
     /// need, in the name of `port`, which is Dying or not yet connected and holds nothing. A publisher whose budget has
     /// shrunk gives up its chunks in its next publish(), so what it has now goes back when the next endpoint joins or
@@ -148,9 +152,16 @@ class PoolSet
 /// subscribers may hold (and one that an eviction left to each) or have pinned in its history, and its stash. Sum of architecture decision "sizing".
 /// A publisher of slices has the budget in every size class that it uses, but memory is committed for a share of it only,
 /// which grows when all of it is in use: publisherShare().
-[[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port,
-                                            std::uint64_t chunkBytes) noexcept;
-[[nodiscard]] std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex) noexcept;
+/// What is to be committed counts subscribers that are joining; what a publisher may use does not.
+enum class BudgetOf
+{
+    Commitment,
+    Use,
+};
+[[nodiscard]] std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uint64_t chunkBytes,
+                                            BudgetOf what = BudgetOf::Commitment) noexcept;
+[[nodiscard]] std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex,
+                                           BudgetOf what = BudgetOf::Commitment) noexcept;
 
 /// Smallest payload of the size classes that are added for slices.
 inline constexpr std::uint64_t kSmallestClass = 64;

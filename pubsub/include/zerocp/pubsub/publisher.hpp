@@ -56,7 +56,7 @@ class [[nodiscard]] Publisher
     /// NoSpace if there is none; PayloadTooLarge beyond limits.max_message_bytes or every configured chunk.
     [[nodiscard]] Expected<Loan<Message>, LoanError> loan(std::size_t count) requires kIsSlice
     {
-        if (count > std::numeric_limits<std::size_t>::max() / sizeof(Element))
+        if (count >= std::numeric_limits<std::size_t>::max() / sizeof(Element))
         {
             return tl::unexpected(LoanError::PayloadTooLarge);
         }

@@ -80,6 +80,7 @@ class PublisherPort
         std::uint32_t m_holder{0};
         std::uint32_t m_record{0}; ///< of the pair
         bool m_full{false};        ///< DropNewest: gets nothing of the message that is being published
+        bool m_closed{false};      ///< nobody takes any more: gets nothing, keeps what it has
         std::uint64_t m_incarnation{0};
 
         [[nodiscard]] std::uint64_t place(std::uint64_t sequence) const noexcept { return sequence - m_dropped; }
@@ -154,6 +155,7 @@ class PublisherPort
     [[nodiscard]] static bool hasRoom(Connection& connection, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool hasRoomEverywhere() noexcept;
     [[nodiscard]] bool waitForRoom() noexcept;
+    void closeDeadReaders() noexcept;
     [[nodiscard]] bool skipFull(std::uint64_t sequence) noexcept;
     void setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void markReceivers(ChunkManager& record) noexcept;
@@ -183,7 +185,7 @@ class PublisherPort
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
     bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
-    bool m_isPlain{false};        ///< there are subscribers, no history, and every queue evicts: the short way
+    bool m_isPlain{false};        ///< there are subscribers that take, no history, and every queue evicts: the short way
     HistoryView m_history;        ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};

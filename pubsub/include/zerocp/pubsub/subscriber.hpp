@@ -58,8 +58,9 @@ class [[nodiscard]] Subscriber
     }
 
     /// Messages lost because this subscriber was too slow, exactly: for every publisher, what it published since both
-    /// matched is what was received, skipped by takeLatest(), still waits, or is counted here.
-    [[nodiscard]] std::uint64_t missed() const noexcept { return m_port == nullptr ? 0 : m_port->missed(); }
+    /// matched is what was received, skipped by takeLatest(), still waits, or is counted here. Messages that were evicted
+    /// are counted by the take that passes them.
+    [[nodiscard]] std::uint64_t missed() const { return m_port == nullptr ? 0 : m_port->missed(); }
 
     /// Publishers that exist or have left something to take.
     [[nodiscard]] std::size_t publisherCount() { return m_port == nullptr ? 0 : m_port->publisherCount(); }

@@ -83,7 +83,7 @@ class SubscriberPort
     void close() noexcept;
 
     /// Messages lost to overflow since each publisher matched. The thread that takes.
-    [[nodiscard]] std::uint64_t missed() noexcept;
+    [[nodiscard]] std::uint64_t missed();
 
     /// Publishers whose messages can still come. The thread that takes.
     [[nodiscard]] std::size_t publisherCount();
@@ -169,6 +169,7 @@ class SubscriberPort
     void findNewPublishers();
     [[nodiscard]] bool isDrained(const Connection& connection) const noexcept;
     void forgetDrained() noexcept;
+    void stopTaking() noexcept;
     void finish() noexcept;
     [[nodiscard]] Connection& freeConnection();
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }

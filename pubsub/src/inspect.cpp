@@ -8,6 +8,8 @@
 #include <tuple>
 #include <utility>
 
+#include <unistd.h>
+
 #include "zerocp/core/shared_memory.hpp"
 
 namespace ZeroCP
@@ -115,7 +117,7 @@ class HolderCount
         std::uint64_t m_oldestNs{~0ULL};
     };
 
-    explicit HolderCount(const PoolView& view) : m_view(view)
+    HolderCount(const PoolView& view, const SharedMemory& data) : m_view(view), m_data(data)
     {
         findPorts();
         findReturns();
@@ -261,15 +263,26 @@ class HolderCount
             ++held.m_chunks;
             if (!isOwner)
             {
-                held.m_oldestNs = std::min(held.m_oldestNs, m_view.readable(in, chunk)->m_publishTimeNs);
+                held.m_oldestNs = std::min(held.m_oldestNs, publishTimeOf(in, chunk));
             }
         }
         return used;
     }
 
+    /// Read by a system call: the chunk may have been freed and its memory given back since we looked at its word, and a
+    /// load from a hole would take memory, or raise SIGBUS where there is none.
+    [[nodiscard]] std::uint64_t publishTimeOf(const PoolView::Class& in, std::uint32_t chunk) const
+    {
+        const auto place = reinterpret_cast<const std::byte*>(m_view.readable(in, chunk)) - m_data.base();
+        std::uint64_t time = 0;
+        const auto offset = static_cast<off_t>(place) + static_cast<off_t>(offsetof(ChunkHeader, m_publishTimeNs));
+        return ::pread(m_data.descriptor(), &time, sizeof time, offset) == sizeof time && time != 0 ? time : ~0ULL;
+    }
+
     using Return = std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>;
 
     const PoolView& m_view;
+    const SharedMemory& m_data;
     std::vector<Port> m_ports;
     std::vector<Return> m_returned;   ///< chunk, port, publication
     std::vector<Return> m_remembered; ///< the same of what stands in histories
@@ -321,7 +334,7 @@ void addTopics(const Tables& tables, Names& names, DomainSnapshot& snapshot)
 
 void addPoolSet(std::uint32_t index, const OpenSet& set, Names& names, DomainSnapshot& snapshot)
 {
-    const HolderCount count(set.m_view);
+    const HolderCount count(set.m_view, set.m_data);
     PoolSetSnapshot pools{names.m_sets[index], {}};
     for (std::uint32_t c = 0; c < set.m_view.classCount(); ++c)
     {

@@ -378,6 +378,31 @@ TEST(Registry, RecoversAKilledProcessWhenAnEndpointLeaves)
     EXPECT_EQ(domain.files().size(), 2U) << "neither topic has files any more";
 }
 
+TEST(Registry, RetiresWhatLeftWhileSomebodyWasStoppedInAControlCall)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    const auto publisher = endpoint(membership, PortKind::Publisher);
+    auto subscriber = std::make_unique<TestEndpoint>(endpoint(membership, PortKind::Subscriber));
+    auto somebody = DomainLock::open(domain.root() / Domain::fileName(domain.number(), "lock"), {}).value();
+    ASSERT_TRUE(somebody.lockControl());
+
+    subscriber.reset(); // gives up after ten seconds
+    somebody.unlockControl();
+    ASSERT_TRUE(membership->recoverDead());
+
+    EXPECT_EQ(membership->graph().value().endpoints.size(), 1U);
+    const PoolView& view = publisher->m_set->control();
+    const auto active = static_cast<std::uint32_t>(PortState::Active);
+    std::uint32_t ports = 0;
+    for (std::uint32_t i = 1; i < view.header().m_portHighWater.load(); ++i)
+    {
+        ports += view.port(i).m_state.load() == active ? 1U : 0U;
+        EXPECT_NE(view.port(i).m_state.load(), static_cast<std::uint32_t>(PortState::Dying)) << i;
+    }
+    EXPECT_EQ(ports, 1U);
+}
+
 TEST(Registry, RefusesADepthOfZero)
 {
     const TestDomain domain;

@@ -33,6 +33,8 @@ std::uint64_t joins()
     return wanted != nullptr ? std::strtoull(wanted, nullptr, 10) : kSanitized ? 200 : 3'000;
 }
 
+constexpr unsigned kWatchdogSeconds = 3000; // for 100,000 joins; ctest ends the short run much earlier
+
 NodeOptions in(const TestDomain& domain)
 {
     return {.domain = domain.number(), .configFile = {}, .root = {}, .config = {}};
@@ -116,7 +118,8 @@ TEST(LateJoiner, OfAPublisherAtFullSpeedMissesNothingThatIsNotCounted)
 {
     TestDomain domain;
     SharedBoard<Board> board;
-    ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); });
+    ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); },
+                            kWatchdogSeconds);
     auto node = Node::create("joiner", in(domain)).value();
     ASSERT_EQ(publishing.hear(), "running");
 
@@ -131,6 +134,7 @@ TEST(LateJoiner, OfAPublisherAtFullSpeedMissesNothingThatIsNotCounted)
         while (!witness.first()) // the publisher may have been interrupted in the middle of an eviction
         {
             ASSERT_TRUE(witness.take(1)) << "join " << i;
+            ASSERT_NE(subscriber->publisherCount(), 0U) << "the publisher is gone";
         }
         ASSERT_LE(*witness.first(), begun + 1 - kDepth) << "join " << i << ": the last " << kDepth << " messages";
         received += witness.received();
@@ -178,7 +182,8 @@ TEST(LateJoiner, OfAStoppedPublisherGetsTheLastMessagesAndLaterTheRest)
 {
     TestDomain domain;
     SharedBoard<Board> board;
-    ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); });
+    ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); },
+                            kWatchdogSeconds);
     auto node = Node::create("joiner", in(domain)).value();
     ASSERT_EQ(publishing.hear(), "running");
 
@@ -216,7 +221,8 @@ TEST(LateJoiner, OfAPublisherThatIsKilledKeepsWhatItHasPinned)
     {
         TestDomain domain;
         SharedBoard<Board> board;
-        ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); });
+        ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); },
+                            kWatchdogSeconds);
         auto node = Node::create("joiner", in(domain)).value();
         auto witnessOfAll = node.createSubscriber<std::uint64_t>(kTopic, latched()).value(); // keeps the topic
         ASSERT_EQ(publishing.hear(), "running");

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
+#include "zerocp/discovery/domain_lock.hpp"
 #include "support/child_process.hpp"
 #include "support/shared_board.hpp"
 
@@ -192,6 +193,83 @@ TEST(KeepAll, PublishGoesOnWhenTheSubscriberThatBlocksItLeaves)
     writer.join();
 
     EXPECT_EQ(usedChunks(one.inspect()), 0U);
+}
+
+TEST(KeepAll, PublishDoesNotWaitForASubscriberThatIsGoneButForASampleThatIsStillHeld)
+{
+    OneNode one(capacityOf(kCapacity, 0ns));
+    auto publisher = one.publisher(kKeepAll);
+    auto subscriber = one.subscriber(kKeepAll);
+    fill(publisher, 1, 1);
+    auto sample = subscriber.take();
+
+    subscriber = {};
+
+    for (std::uint64_t i = 2; i < 2 + 100 * kCapacity; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i})) << i;
+    }
+    EXPECT_EQ((*sample)->value, 1U);
+    EXPECT_EQ(publisher.subscriberCount(), 0U);
+    EXPECT_EQ(usedChunks(one.inspect()), 1U) << "what is held, and nothing for a queue that nobody reads";
+    *sample = {};
+    EXPECT_EQ(usedChunks(one.inspect()), 0U);
+}
+
+TEST(KeepAll, APublisherThatComesLaterDoesNotWaitForSuchASubscriberEither)
+{
+    OneNode one(capacityOf(kCapacity, 0ns));
+    auto first = one.publisher(kKeepAll);
+    auto subscriber = one.subscriber(kKeepAll);
+    fill(first, 1, 1);
+    auto sample = subscriber.take();
+    subscriber = {};
+
+    auto later = one.publisher(kKeepAll);
+
+    fill(later, 1, 10 * kCapacity);
+    EXPECT_TRUE(sample);
+}
+
+TEST(KeepAll, PublishThatWaitsGoesOnWhenTheSubscriberGoesAndKeepsASample)
+{
+    OneNode one(capacityOf(kCapacity, 60s));
+    auto publisher = one.publisher(kKeepAll);
+    auto subscriber = one.subscriber(kKeepAll);
+    fill(publisher);
+    auto sample = subscriber.take();
+    fill(publisher, 5, 1);
+    std::thread writer([&] { EXPECT_EQ(publisher.publishCopy({6}).value_or(0), 6U); });
+
+    subscriber = {};
+    writer.join();
+
+    EXPECT_EQ((*sample)->value, 1U);
+}
+
+TEST(KeepAll, PublishGoesOnWhenAKilledSubscriberCannotBeRecovered)
+{
+    TestDomain domain;
+    ChildProcess child(
+        [&](Peer& parent)
+        {
+            auto node = nodeIn(domain, capacityOf(kCapacity));
+            auto subscriber = node.createSubscriber<Number>("t", kKeepAll);
+            parent.tell("ready");
+            parent.pause();
+            return true;
+        });
+    ASSERT_EQ(child.hear(), "ready");
+    auto node = nodeIn(domain, capacityOf(kCapacity, 2s));
+    auto publisher = node.createPublisher<Number>("t", kKeepAll).value();
+    fill(publisher);
+    auto somebody = DomainLock::open(domain.root() / Domain::fileName(domain.number(), "lock"), {}).value();
+    ASSERT_TRUE(somebody.lockControl()); // stopped in a control call, as it were
+
+    child.kill(SIGKILL);
+
+    fill(publisher, 5, 100);
+    somebody.unlockControl();
 }
 
 TEST(KeepAll, PublishGoesOnWhenTheSubscriberThatBlocksItIsKilled)

@@ -138,6 +138,19 @@ TEST(Slice, AnswersPayloadTooLargeToACountThatOverflows)
     EXPECT_EQ(publisher.loan(~std::size_t{0} / 2).error(), LoanError::PayloadTooLarge);
 }
 
+TEST(Slice, AnswersPayloadTooLargeToTheGreatestCountInEveryStateOfThePublisher)
+{
+    OneNode one;
+    auto publisher = one.publisher<Bytes>();
+    EXPECT_EQ(publisher.loan(~std::size_t{0}).error(), LoanError::PayloadTooLarge) << "before there is a size class";
+
+    EXPECT_TRUE(publisher.loan(64)); // a chunk in the stash
+    auto subscriber = one.subscriber<Bytes>();
+    EXPECT_EQ(publisher.subscriberCount(), 1U); // the publisher knows of it
+
+    EXPECT_EQ(publisher.loan(~std::size_t{0}).error(), LoanError::PayloadTooLarge);
+}
+
 TEST(Slice, AnswersNoSpaceBeyondTheBytesOfAPoolSet)
 {
     Config config;

@@ -45,8 +45,7 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
     {
         const PortRecord& other = view.port(i);
         // [sync:joining] Acquire. Partner: PoolSet::addPort().
-        const bool counts =
-            what == BudgetOf::Commitment || other.m_joining.load(std::memory_order_acquire) == 0;
+        const bool counts = what == BudgetOf::Commitment || other.m_joining.load(std::memory_order_acquire) == 0;
         if (isOpen(other, PortKind::Subscriber, topic) && counts)
         {
             const std::uint32_t depth = other.m_depth.load(std::memory_order_relaxed);
@@ -63,8 +62,7 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
     return me.m_limit.load(std::memory_order_relaxed) + window + held + stashSize(chunkBytes);
 }
 
-std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex,
-                             BudgetOf what) noexcept
+std::uint32_t publisherShare(const PoolView& view, std::uint32_t port, std::uint32_t classIndex, BudgetOf what) noexcept
 {
     static_assert(kMaxPools == PortRecord::kMaxClasses);
     const std::uint32_t budget = publisherBudget(view, port, view.classAt(classIndex).m_chunkSize, what);

@@ -83,7 +83,8 @@ void PublisherPort::closeDeadReaders() noexcept
     {
         if (connection.m_pair.m_policy == QueuePolicy::WaitForRoom && !connection.m_closed &&
             !hasRoom(connection, m_sequence) &&
-            (connection.m_reader->m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Active) ||
+            (connection.m_reader->m_state.load(std::memory_order_acquire) !=
+                 static_cast<std::uint32_t>(PortState::Active) ||
              !m_domain->isAlive(connection.m_reader->m_processSlot.load(std::memory_order_relaxed))))
         {
             connection.m_closed = any = true;

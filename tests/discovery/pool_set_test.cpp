@@ -304,6 +304,32 @@ TEST(PoolSet, NeedsTheDeepestQueueOnlyOnce)
     EXPECT_EQ(publisherBudget(made.m_set->control(), publisher, 64), 1 + 30 + 2 * (1 + 2) + stashSize(64));
 }
 
+TEST(PoolSet, LeavesThePublisherThatHasItsWholeBudgetWithAllOfIt)
+{
+    const Made made(automaticPlan());
+    const std::uint32_t publisher = made.join(port(PortKind::Publisher, 4, 30));
+    const PoolView& view = made.m_set->control();
+    const std::uint32_t before = publisherShare(view, publisher, 0);
+
+    EXPECT_TRUE(made.m_set->raiseShare(publisher, 0));
+
+    EXPECT_EQ(view.port(publisher).m_shares[0].load(), 0U);
+    EXPECT_EQ(publisherShare(view, publisher, 0), before);
+}
+
+TEST(PoolSet, LetsPublishersReckonWithASubscriberOnlyWhenItsChunksAreThere)
+{
+    const Made made(automaticPlan());
+    const std::uint32_t publisher = made.join(port(PortKind::Publisher, 4, 1));
+    const std::uint32_t subscriber = made.join(port(PortKind::Subscriber, 20, 1));
+    const PoolView& view = made.m_set->control();
+
+    view.port(subscriber).m_joining = 1; // as it is before its chunks are committed
+
+    EXPECT_EQ(publisherBudget(view, publisher, 64, BudgetOf::Use), 1 + stashSize(64));
+    EXPECT_EQ(publisherBudget(view, publisher, 64, BudgetOf::Commitment), 1 + 20 + (1 + 2) + stashSize(64));
+}
+
 TEST(PoolSet, RefusesAPortBeyondItsCapacity)
 {
     PoolSetPlan plan = configuredPlan();

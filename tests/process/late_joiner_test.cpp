@@ -222,7 +222,7 @@ TEST(LateJoiner, OfAPublisherThatIsKilledKeepsWhatItHasPinned)
         TestDomain domain;
         SharedBoard<Board> board;
         ChildProcess publishing([&](Peer& parent) { return publishUntilStopped(parent, domain, *board); },
-                            kWatchdogSeconds);
+                                kWatchdogSeconds);
         auto node = Node::create("joiner", in(domain)).value();
         auto witnessOfAll = node.createSubscriber<std::uint64_t>(kTopic, latched()).value(); // keeps the topic
         ASSERT_EQ(publishing.hear(), "running");

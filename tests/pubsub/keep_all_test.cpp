@@ -11,9 +11,9 @@
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
-#include "zerocp/discovery/domain_lock.hpp"
 #include "support/child_process.hpp"
 #include "support/shared_board.hpp"
+#include "zerocp/discovery/domain_lock.hpp"
 
 namespace ZeroCP
 {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <barrier>
 #include <cstdint>
 #include <memory>
@@ -24,7 +23,6 @@ using test::nodeIn;
 using test::Number;
 using test::OneNode;
 using test::Page;
-using test::pooled;
 using test::TestDomain;
 using test::usedChunks;
 
@@ -234,40 +232,6 @@ TEST(Loan, TheLastOfFourDroppedAtOnceEndsAPublisherThatIsGone)
 
         ASSERT_TRUE(domain.files().empty()) << "round " << round;
     }
-}
-
-TEST(Loan, OfAConfiguredSetMayUseAllOfItAfterSubscribersJoinedWhileThePublisherHadNothing)
-{
-    OneNode one(pooled(sizeof(Number), 4));
-    auto other = one.publisher(QoS{}.maxLoans(1));
-    auto taken = other.loan();
-    auto publisher = one.publisher(QoS{}.maxLoans(4));
-    std::vector<Loan<Number>> loans;
-    for (int i = 0; i < 3; ++i)
-    {
-        loans.push_back(publisher.loan().value());
-    }
-    std::atomic<bool> done{false};
-    std::thread joining(
-        [&]
-        {
-            for (int i = 0; i < 200; ++i)
-            {
-                auto subscriber = one.subscriber(QoS{}.keepLast(1).maxHeld(1));
-            }
-            done = true;
-        });
-    while (!done)
-    {
-        EXPECT_EQ(publisher.loan().error(), LoanError::PoolExhausted);
-    }
-    joining.join();
-
-    taken = tl::unexpected(LoanError::Closed);
-    other = {};
-    auto last = publisher.loan();
-
-    EXPECT_TRUE(last) << toString(last.error());
 }
 
 } // namespace ZeroCP

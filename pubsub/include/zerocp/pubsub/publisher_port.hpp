@@ -184,9 +184,9 @@ class PublisherPort
     std::uint64_t m_generation;
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
-    bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
-    bool m_isPlain{false};        ///< there are subscribers that take, no history, and every queue evicts: the short way
-    HistoryView m_history;        ///< transient-local publishers
+    bool m_keepsAtOnce{false}; ///< one used word and no history: a chunk's last return makes it free
+    bool m_isPlain{false};     ///< there are subscribers that take, no history, and every queue evicts: the short way
+    HistoryView m_history;     ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
     std::byte* m_lastBase{nullptr}; ///< header of that class's first chunk, which is ...

@@ -55,6 +55,7 @@ scripts/deps.sh
 step "include arrows" scripts/check-includes.sh
 step "include check finds a planted mistake" scripts/check-includes.sh --self-test
 step "format" scripts/format.sh --check
+step "mutants apply" scripts/mutants.sh --check
 for preset in "${presets[@]}"; do
     step "build and tests, $preset" build_and_test "$preset"
 done

@@ -104,8 +104,8 @@ void wake(WaiterRecord& waiter) noexcept
 {
     // [sync:signal] seq_cst, with sleep(): either the sleeper finds the new number, or we find it asleep.
     waiter.m_signal.fetch_add(1, std::memory_order_seq_cst);
-    if (waiter.m_asleep.load(std::memory_order_seq_cst) != 0 &&
-        waiter.m_asleep.exchange(0, std::memory_order_relaxed) != 0)
+    // It stays asleep for everybody until it runs: whoever dies before its system call owes it for its own port only.
+    if (waiter.m_asleep.load(std::memory_order_seq_cst) != 0)
     {
         ::syscall(SYS_futex, &waiter.m_signal, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
     }
@@ -120,8 +120,7 @@ void sleep(WaiterRecord& waiter, std::uint32_t seen, std::chrono::nanoseconds lo
     waiter.m_asleep.store(1, std::memory_order_seq_cst); // [sync:signal]
     if (waiter.m_signal.load(std::memory_order_seq_cst) == seen)
     {
-        // Returns at once if the number has moved. Interrupted and timed-out waits look the same to the caller. Who takes
-        // m_asleep away and dies before its system call leaves us asleep until `longest`: callers sleep in slices.
+        // Returns at once if the number has moved. Interrupted and timed-out waits look the same to the caller.
         const timespec timeout = toTimespec(longest);
         ::syscall(SYS_futex, &waiter.m_signal, FUTEX_WAIT, seen, &timeout, nullptr, 0);
     }

@@ -21,7 +21,7 @@ struct alignas(kCacheLineBytes) WaiterRecord
     std::uint32_t m_process;             ///< row of the waiter's process
     std::atomic<std::uint32_t> m_signal; ///< grows with every wake; the futex word
     std::atomic<std::uint32_t>
-        m_asleep; ///< 1 while the waiter may be in the kernel: who takes it away makes the system call
+        m_asleep; ///< 1 while the waiter may be in the kernel; writer: the waiter
     std::atomic<std::uint32_t> m_wantsGraph; ///< 1: woken by every change of the graph
     std::array<std::uint32_t, 11> m_reserved;
 };

@@ -364,10 +364,10 @@ Expected<std::uint32_t, Error> Domain::addNode(const std::string& name)
     return index;
 }
 
+/// Without the control lock: the row is ours until it says Free, and others only look for such.
 void Domain::removeNode(std::uint32_t node)
 {
-    Control control(*this);
-    if (control)
+    if (!isForked())
     {
         row<NodeRecord>(header().m_nodes, node)
             .m_state.store(static_cast<std::uint32_t>(RecordState::Free), std::memory_order_release);

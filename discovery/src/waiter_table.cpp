@@ -37,10 +37,10 @@ Expected<std::uint32_t, Error> Domain::addWaiter()
     return index;
 }
 
+/// Without the control lock, as removeNode().
 void Domain::removeWaiter(std::uint32_t row)
 {
-    Control control(*this);
-    if (control)
+    if (!isForked())
     {
         waiter(row).m_state.store(kFree, std::memory_order_release);
     }

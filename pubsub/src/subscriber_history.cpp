@@ -111,8 +111,7 @@ bool SubscriberPort::nextOfHistory(Connection& connection, std::uint64_t& value)
         {
             return true;
         }
-        ++m_missed;
-        m_record->m_missed.store(m_missed, std::memory_order_relaxed);
+        countLost(1);
     }
     connection.m_historyPending = false;
     --m_historiesPending;

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <vector>
 
@@ -17,11 +16,13 @@
 
 #include "zerocp/core/fork_guard.hpp"
 #include "zerocp/core/holders.hpp"
+#include "zerocp/core/monotonic_clock.hpp"
 #include "zerocp/core/notifier.hpp"
 #include "zerocp/core/pair_queue.hpp"
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/pubsub/chunk_ledger.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
+#include "zerocp/pubsub/event_books.hpp"
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
 
@@ -62,6 +63,16 @@ class PublisherPort
     /// See Publisher.
     [[nodiscard]] std::string whyExhausted() const;
 
+    // QoS events, see Publisher and qos_events.hpp. The owner thread.
+    void assertLiveliness() noexcept;
+    [[nodiscard]] EventCount deadlineMissed();
+    [[nodiscard]] EventCount livelinessLost();
+    /// QosEvent bits of those whose count has moved since it was last read. Cheap, no system call, allocates nothing.
+    [[nodiscard]] std::uint32_t newEvents();
+    /// CLOCK_MONOTONIC time at which newEvents() may change though nobody does anything: the next deadline or lease to run
+    /// out. The greatest number if there is none. As cheap.
+    [[nodiscard]] std::int64_t nextEventNs() const;
+
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
 
@@ -81,6 +92,7 @@ class PublisherPort
         std::uint32_t m_record{0}; ///< of the pair
         bool m_full{false};        ///< DropNewest: gets nothing of the message that is being published
         std::uint64_t m_incarnation{0};
+        std::uint64_t m_periodNs{0}; ///< the deadline that it asked for; 0: none
 
         [[nodiscard]] std::uint64_t place(std::uint64_t sequence) const noexcept { return sequence - m_dropped; }
     };
@@ -160,6 +172,9 @@ class PublisherPort
     [[nodiscard]] bool setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void wakeReceivers() noexcept;
     void finish() noexcept;
+    void keepBooks(std::uint64_t nowNs) noexcept;
+    [[nodiscard]] Deadlines deadlinesAt(std::uint64_t nowNs) const noexcept;
+    [[nodiscard]] Leases leasesAt(std::uint64_t nowNs) const noexcept;
 
     [[nodiscard]] std::uint64_t ownBit(std::uint32_t word) const noexcept { return m_ownWord == word ? m_ownBit : 0; }
     [[nodiscard]] std::uint64_t tagOf(std::uint64_t sequence) const noexcept
@@ -183,7 +198,8 @@ class PublisherPort
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
     bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
-    bool m_isPlain{false};        ///< there are subscribers, no history, and every queue evicts: the short way
+    bool m_isPlain{false};        ///< there are subscribers, no history, no books, every queue evicts: the short way
+    bool m_keepsBooks{false};     ///< somebody counts deadlines or leases
     HistoryView m_history;        ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
@@ -204,6 +220,7 @@ class PublisherPort
     boost::lockfree::queue<std::uint32_t> m_foreignDrops; ///< chunks of loans that other threads have dropped
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
+    PublisherEvents m_events;
 };
 
 inline void PublisherPort::enter() noexcept
@@ -306,13 +323,11 @@ inline std::uint64_t PublisherPort::stamp(const LoanedChunk& loan, std::uint64_t
     // Relaxed: recovery reads it after the tag, whose release store follows.
     m_record->m_sequence.store(sequence + 1, std::memory_order_relaxed);
     const std::uint64_t answer = sequence - m_firstSequence + 1;
-    timespec now;                           // filled in: this clock always exists
-    ::clock_gettime(CLOCK_MONOTONIC, &now); // vDSO: no system call
+    const std::uint64_t nowNs = monotonicNs();
     ChunkHeader& header = *loan.m_header;
     header.m_payloadBytes = bytes;
     header.m_sequence = answer;
-    header.m_publishTimeNs =
-        static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+    header.m_publishTimeNs = nowNs;
     header.m_publisherId = m_grant.m_id;
     m_loans.remove();
     return answer;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -77,6 +78,16 @@ class [[nodiscard]] Subscriber
     [[nodiscard]] LivelinessStatus livelinessChanged()
     {
         return m_port == nullptr ? LivelinessStatus{} : m_port->livelinessChanged();
+    }
+
+    /// Bits (QosEvent) of the events that have happened since their status was last read here; cheap.
+    [[nodiscard]] std::uint32_t newEvents() { return m_port == nullptr ? 0 : m_port->newEvents(); }
+
+    /// CLOCK_MONOTONIC time of the next deadline or lease to run out, until which newEvents() changes only by calls or messages;
+    /// the greatest number if there is none.
+    [[nodiscard]] std::int64_t nextEventNs() const
+    {
+        return m_port == nullptr ? std::numeric_limits<std::int64_t>::max() : m_port->nextEventNs();
     }
 
     /// Publishers that exist or have left something to take.

@@ -59,8 +59,9 @@ std::string describe(std::string_view name, std::chrono::nanoseconds period)
 {
     constexpr std::array<std::pair<std::string_view, std::int64_t>, 3> kUnits{
         {{"s", 1'000'000'000}, {"ms", 1'000'000}, {"us", 1000}}};
-    const auto fitting = std::find_if(kUnits.begin(), kUnits.end(), [period](const auto& unit)
-                                      { return period.count() != 0 && period.count() % unit.second == 0; });
+    const auto fitting =
+        std::find_if(kUnits.begin(), kUnits.end(),
+                     [period](const auto& unit) { return period.count() != 0 && period.count() % unit.second == 0; });
     const bool isWhole = fitting != kUnits.end();
     return std::string(name) + "(" + std::to_string(isWhole ? period.count() / fitting->second : period.count()) +
            std::string(isWhole ? fitting->first : "ns") + ")";

@@ -20,9 +20,9 @@ namespace ZeroCP
     }
     for (const Connection& connection : m_connections)
     {
-        if (connection.m_periodNs != 0)
+        if (const std::uint64_t periodNs = connection.periodNs(); periodNs != 0) // once: a peer may write there
         {
-            connection.m_pair.m_head->m_deadlines.note(nowNs, connection.m_periodNs);
+            connection.m_pair.m_head->m_deadlines.note(nowNs, periodNs);
         }
     }
 }

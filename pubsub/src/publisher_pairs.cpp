@@ -75,7 +75,6 @@ void PublisherPort::findNewSubscribers() noexcept
         connection.m_lastReader = connection.m_bit | m_ownBit;
         connection.m_record = i;
         connection.m_incarnation = incarnation;
-        connection.m_periodNs = port.m_deadlineNs.load(std::memory_order_relaxed);
         // The record may have been rewritten under us; then its incarnation moved first, and the epoch moves again.
         if (record.m_incarnation.load(std::memory_order_acquire) != incarnation ||
             record.m_state.load(std::memory_order_acquire) != PairRecord::Used)
@@ -99,7 +98,7 @@ void PublisherPort::rebuildMasks() noexcept
         m_masks[connection.m_word] |= connection.m_bit;
         m_usedWords = std::max(m_usedWords, connection.m_word + 1);
         m_isPlain &= connection.m_pair.m_policy == QueuePolicy::EvictOldest;
-        m_keepsBooks |= connection.m_periodNs != 0;
+        m_keepsBooks |= connection.periodNs() != 0;
     }
     m_isPlain &= !m_keepsBooks;
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;

@@ -139,7 +139,20 @@ void SubscriberPort::settleBooks(const Connection& connection) noexcept
     m_events.m_died += life.m_isNotAlive ? 1U : 0U;
 }
 
-/// takeAny() where some publisher's messages have a lifespan, or ours have.
+/// The one whose turn it is, then the others.
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeNext()
+{
+    const std::uint32_t index = m_next < m_connections.size() ? m_next : 0;
+    std::uint64_t value = 0;
+    if (!m_connections.empty() && m_connections[index].m_used && poll(m_connections[index], value))
+    {
+        m_next = index + 1;
+        return accept(index, value);
+    }
+    return takeRound();
+}
+
+/// takeOther() where messages may expire.
 [[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeFresh()
 {
     for (;;)
@@ -227,8 +240,7 @@ std::uint32_t SubscriberPort::newEvents()
     std::uint64_t nextNs = 0;
     const LivelinessStatus status = livelinessAt(nowNs, nextNs);
     const LivelinessStatus& read = m_events.m_livelinessRead;
-    const bool changed =
-        status.alive != read.alive || status.notAlive != read.notAlive || status.lost != read.lost;
+    const bool changed = status.alive != read.alive || status.notAlive != read.notAlive || status.lost != read.lost;
     return (m_events.m_deadlinesRead.isBehind(deadlinesAt(nowNs).m_count) ? bitOf(QosEvent::DeadlineMissed) : 0U) |
            (changed ? bitOf(QosEvent::LivelinessChanged) : 0U) |
            (m_events.m_missedRead.isBehind(missed()) ? bitOf(QosEvent::MessageLost) : 0U) |

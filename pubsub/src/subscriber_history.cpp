@@ -120,7 +120,7 @@ bool SubscriberPort::nextOfHistory(Connection& connection, std::uint64_t& value)
 
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeHistory()
 {
-    for (std::uint32_t i = 0; i < m_connectionCount; ++i)
+    for (std::uint32_t i = 0; i < m_connections.size(); ++i)
     {
         Connection& connection = m_connections[i];
         std::uint64_t value = 0;

@@ -77,12 +77,12 @@ void SubscriberPort::onEpoch()
     const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
     noticeGonePublishers();
     findNewPublishers();
-    m_connectionCount = static_cast<std::uint32_t>(m_connections.size());
-    m_hasLifespan = std::any_of(m_connections.begin(), m_connections.end(),
-                                [](const Connection& connection)
-                                { return connection.m_used && connection.m_lifespanNs != 0; });
+    m_hasLifespan =
+        std::any_of(m_connections.begin(), m_connections.end(),
+                    [](const Connection& connection) { return connection.m_used && connection.m_lifespanNs != 0; });
+    m_connectionCount = m_hasLifespan ? 0 : static_cast<std::uint32_t>(m_connections.size());
     m_epoch = epoch;
-    m_fastEpoch = m_needsFence || m_hasLifespan ? notifier::kNeverAnEpoch : epoch;
+    m_fastEpoch = m_needsFence ? notifier::kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
 }
 
@@ -396,6 +396,12 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
 /// The publisher whose turn it is has nothing: the others, once each. Histories come before queues.
 [[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeOther()
 {
+    return m_hasLifespan ? takeFresh() : takeRound();
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeRound()
+{
+    const auto count = static_cast<std::uint32_t>(m_connections.size());
     if (const std::uint32_t pending = m_historiesPending; pending != 0)
     {
         auto taken = takeHistory();
@@ -408,15 +414,15 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
             return takeAny(); // a queue is open now
         }
     }
-    for (std::uint32_t i = 1; i < m_connectionCount; ++i)
+    for (std::uint32_t i = 1; i < count; ++i)
     {
-        m_next = m_next + 1 < m_connectionCount ? m_next + 1 : 0;
+        m_next = m_next + 1 < count ? m_next + 1 : 0;
         const std::uint32_t index = m_next;
         Connection& connection = m_connections[index];
         std::uint64_t value = 0;
         if (connection.m_used && poll(connection, value))
         {
-            m_next = index + 1 < m_connectionCount ? index + 1 : 0;
+            m_next = index + 1 < count ? index + 1 : 0;
             return accept(index, value);
         }
     }

@@ -110,8 +110,9 @@ TEST(QoS, ToStringNamesTheOptionalNumbersIfTheyAreSet)
 
 TEST(QoS, ToStringNamesPromisesInTimeInTheirLargestWholeUnit)
 {
-    EXPECT_EQ(toString(QoS{}.deadline(100ms).lifespan(2s).liveliness(Liveliness::ManualByTopic, 1500us).maxLoans(2)),
-              "keep_last(10) reliable volatile deadline(100ms) lifespan(2s) manual_by_topic lease(1500us) max_loans(2)");
+    EXPECT_EQ(
+        toString(QoS{}.deadline(100ms).lifespan(2s).liveliness(Liveliness::ManualByTopic, 1500us).maxLoans(2)),
+        "keep_last(10) reliable volatile deadline(100ms) lifespan(2s) manual_by_topic lease(1500us) max_loans(2)");
     EXPECT_EQ(toString(QoS{}.deadline(1001ns)), "keep_last(10) reliable volatile deadline(1001ns)");
     EXPECT_EQ(toString(QoS{}.deadline(0ns)), "keep_last(10) reliable volatile deadline(0ns)");
 }

@@ -121,8 +121,7 @@ TEST(DeadlineBook, NumberAndTimeBelongTogetherWhileMessagesCome)
         const Deadlines seen = book.at(0, kPeriod); // as of the last message
         ASSERT_GE(seen.m_count, last);
         ASSERT_EQ(seen.m_count % 2, 0U);
-        ASSERT_EQ(seen.m_lastNs,
-                  seen.m_count == 0 ? 0 : kFirst + (seen.m_count / 2 - 1) * kGap + 2 * kPeriod);
+        ASSERT_EQ(seen.m_lastNs, seen.m_count == 0 ? 0 : kFirst + (seen.m_count / 2 - 1) * kGap + 2 * kPeriod);
         last = seen.m_count;
     }
     writer.join();

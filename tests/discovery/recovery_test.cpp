@@ -438,7 +438,8 @@ TEST(Recovery, TellsADeathOnceThoughTheRecovererDiesToo)
         ChildProcess victim(publisherWith(one, 1, 0));
         ASSERT_EQ(victim.hear(), "ready");
         EXPECT_EQ(subscriber.livelinessChanged().alive, 1U);
-        const auto set = PoolSet::attach(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0), {}).value();
+        const auto set =
+            PoolSet::attach(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0), {}).value();
         PortRecord& port = set->control().port(2);
         PairRecord& pair = set->control().pair(0);
         PairHead& head = *set->control().pairView(pair)->m_head;

@@ -75,7 +75,9 @@ TEST(WallClock, ChangesNeitherDeadlinesNorLifespansNorLeases)
     }
     const LivelinessStatus alive = subscriber.livelinessChanged();
     const std::uint64_t lost = publisher.livelinessLost().count;
-    { Publisher<Number>(std::move(publisher)); }
+    {
+        Publisher<Number>(std::move(publisher));
+    }
 
     std::uint64_t between = 0;
     std::uint64_t received = 0;

@@ -87,10 +87,7 @@ class QoS
 
     /// A publisher offers, or a subscriber asks for, a message in each period of this length, per publisher and
     /// subscriber, from the first one on. Those that end without one are counted (deadlineMissed()).
-    constexpr QoS& deadline(std::chrono::nanoseconds period) noexcept
-    {
-        return set(m_deadline, std::optional(period));
-    }
+    constexpr QoS& deadline(std::chrono::nanoseconds period) noexcept { return set(m_deadline, std::optional(period)); }
     /// A message that is older when it would be taken is dropped and counted (expired()); of publisher's and subscriber's
     /// the shorter one counts.
     constexpr QoS& lifespan(std::chrono::nanoseconds longest) noexcept

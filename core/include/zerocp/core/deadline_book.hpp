@@ -26,7 +26,7 @@ namespace ZeroCP
 struct Deadlines
 {
     std::uint64_t m_count{0};
-    std::uint64_t m_lastNs{0};                                          ///< when the last one was missed; 0: never
+    std::uint64_t m_lastNs{0};                                         ///< when the last one was missed; 0: never
     std::uint64_t m_nextNs{std::numeric_limits<std::uint64_t>::max()}; ///< when the next one will be, without a message
 };
 

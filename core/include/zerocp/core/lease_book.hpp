@@ -22,10 +22,10 @@ namespace ZeroCP
 /// What a book says at some time.
 struct Leases
 {
-    std::uint64_t m_lost{0};                                            ///< so far
-    std::uint64_t m_lostNs{0};                                          ///< when the last one ran out; 0: never
+    std::uint64_t m_lost{0};                                           ///< so far
+    std::uint64_t m_lostNs{0};                                         ///< when the last one ran out; 0: never
     std::uint64_t m_nextNs{std::numeric_limits<std::uint64_t>::max()}; ///< when the running one will
-    bool m_isLost{false};                                               ///< now
+    bool m_isLost{false};                                              ///< now
 };
 
 struct LeaseBook

@@ -122,7 +122,7 @@ struct EndpointRecord
     std::uint32_t m_depth;
     std::uint32_t m_reliability;
     std::uint32_t m_durability;
-    std::uint32_t m_maxLoans;   ///< or held samples
+    std::uint32_t m_maxLoans; ///< or held samples
     std::uint32_t m_liveliness;
     std::uint64_t m_deadlineNs; ///< 0: none, as the next two
     std::uint64_t m_lifespanNs;
@@ -142,11 +142,16 @@ static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destru
 
 [[nodiscard]] constexpr std::uint64_t discoveryLayoutHash() noexcept
 {
-    constexpr std::uint64_t kNumbers[] = {
-        sizeof(DiscoveryHeader),       sizeof(ProcessRecord),          sizeof(NodeRecord),
-        sizeof(TopicRecord),           sizeof(EndpointRecord),         sizeof(PoolSetRecord),
-        offsetof(TopicRecord, m_name), offsetof(EndpointRecord, m_id), offsetof(DiscoveryHeader, m_poolSetBytes),
-        offsetof(EndpointRecord, m_deadlineNs)};
+    constexpr std::uint64_t kNumbers[] = {sizeof(DiscoveryHeader),
+                                          sizeof(ProcessRecord),
+                                          sizeof(NodeRecord),
+                                          sizeof(TopicRecord),
+                                          sizeof(EndpointRecord),
+                                          sizeof(PoolSetRecord),
+                                          offsetof(TopicRecord, m_name),
+                                          offsetof(EndpointRecord, m_id),
+                                          offsetof(DiscoveryHeader, m_poolSetBytes),
+                                          offsetof(EndpointRecord, m_deadlineNs)};
     return hashNumbers(kNumbers, sizeof kNumbers / sizeof kNumbers[0]);
 }
 

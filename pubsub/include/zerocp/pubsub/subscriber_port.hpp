@@ -140,6 +140,7 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeNext();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeFresh();
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeRound();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
@@ -174,18 +175,17 @@ class SubscriberPort
     const std::atomic<std::uint64_t>* m_epochWord;
     HolderId m_me;
     std::uint64_t m_epoch{0};
-    /// m_epoch; never the epoch where each look at it needs a fence before it, or messages may expire.
-    std::uint64_t m_fastEpoch{0};
+    std::uint64_t m_fastEpoch{0}; ///< m_epoch; never the epoch where each look at it needs a fence before it
     std::uint64_t m_generation;
     std::uint64_t m_payloadBytes;
     std::uint32_t m_heldLimit;
     const bool m_wantsHistory;
-    bool m_hasLifespan{false}; ///< some publisher's messages may expire
+    bool m_hasLifespan{false}; ///< some publisher's messages may expire: each take looks at what it got
     std::uint32_t m_historiesPending{0};
     const bool m_needsFence;
-    std::uint32_t m_next{0}; ///< connection whose turn it is
-    std::uint32_t m_connectionCount{0};
-    std::uint32_t m_goneCount{0}; ///< connections to publishers that are gone
+    std::uint32_t m_next{0};            ///< connection whose turn it is
+    std::uint32_t m_connectionCount{0}; ///< 0 where messages may expire: then nobody's turn is on the short way
+    std::uint32_t m_goneCount{0};       ///< connections to publishers that are gone
     std::uint64_t m_missed{0};
     std::vector<Connection> m_connections;
     Hot m_hot;
@@ -277,16 +277,7 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeAny()
     if (m_epochWord->load(std::memory_order_acquire) != m_fastEpoch) [[unlikely]]
     {
         checkEpoch();
-        if (m_hasLifespan)
-        {
-            return takeFresh();
-        }
     }
-    return takeNext();
-}
-
-inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeNext()
-{
     const std::uint32_t index = m_next;
     if (index < m_connectionCount) [[likely]]
     {

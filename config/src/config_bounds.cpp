@@ -13,7 +13,8 @@ std::string toExpectedText(NumberBounds bounds)
 
 std::string toExpectedText(DurationBounds bounds)
 {
-    return "a duration such as 20us, 5ms or 1s, from 0 to " + std::to_string(bounds.most.count()) + "s";
+    const std::string least = std::to_string(bounds.least.count()) + (bounds.least.count() == 0 ? "" : "us");
+    return "a duration such as 20us, 5ms or 1s, from " + least + " to " + std::to_string(bounds.most.count()) + "s";
 }
 
 bool isModeAllowed(std::uint32_t mode) noexcept

@@ -21,14 +21,15 @@ struct NumberBounds
     [[nodiscard]] constexpr bool contain(std::uint64_t value) const noexcept { return least <= value && value <= most; }
 };
 
-/// From zero up to and including `most`.
+/// From `least` up to and including `most`.
 struct DurationBounds
 {
     std::chrono::seconds most;
+    std::chrono::microseconds least{0};
 
     [[nodiscard]] constexpr bool contain(std::chrono::nanoseconds value) const noexcept
     {
-        return value.count() >= 0 && value <= most;
+        return least <= value && value <= most;
     }
 };
 
@@ -48,6 +49,8 @@ inline constexpr NumberBounds kChunkSize{1, kMaxPoolSetBytes};
 inline constexpr NumberBounds kChunkCount{1, kMaxChunksPerPool};
 inline constexpr DurationBounds kPublishTimeout{std::chrono::hours{24}};
 inline constexpr DurationBounds kSpin{std::chrono::seconds{1}};
+inline constexpr DurationBounds kPeriod{std::chrono::duration_cast<std::chrono::seconds>(kLongestPeriod),
+                                        std::chrono::duration_cast<std::chrono::microseconds>(kShortestPeriod)};
 } // namespace Allowed
 
 inline constexpr std::string_view kExpectedMode =

@@ -226,6 +226,9 @@ std::optional<Violation> firstViolation(const QoS& qos)
     {
         check.number("depth", qos.depth(), Allowed::kDepth);
     }
+    check.duration("deadline", qos.deadline().value_or(kLongestPeriod), Allowed::kPeriod);
+    check.duration("lifespan", qos.lifespan().value_or(kLongestPeriod), Allowed::kPeriod);
+    check.duration("lease", qos.lease().value_or(kLongestPeriod), Allowed::kPeriod);
     check.number("max_loans", qos.maxLoans().value_or(1), Allowed::kOutstanding);
     check.number("max_held", qos.maxHeld().value_or(1), Allowed::kOutstanding);
     return std::move(check).first();

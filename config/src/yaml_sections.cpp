@@ -1,5 +1,6 @@
 #include "yaml_sections.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -169,12 +170,30 @@ void readQoS(YamlReader& reader, const YamlPlace& place, QoS& qos)
             *word == 0 ? qos.volatileDurability() : qos.transientLocal();
         }
     };
+    const auto readLiveliness = [&](const YamlPlace& at)
+    {
+        if (const auto word =
+                reader.readWord(at, {toString(Liveliness::Automatic), toString(Liveliness::ManualByTopic)}))
+        {
+            qos.liveliness(*word == 0 ? Liveliness::Automatic : Liveliness::ManualByTopic, qos.lease());
+        }
+    };
+    const auto readPeriod = [&reader](const YamlPlace& at)
+    {
+        std::chrono::nanoseconds period = kLongestPeriod; // what a complaint leaves behind is not used
+        reader.readDuration(at, Allowed::kPeriod, period);
+        return period;
+    };
     reader.readMap(place,
                    {
                        {"history", readHistory},
                        {"depth", [&](const auto& at) { reader.readNumber(at, Allowed::kDepth, keys.depth.emplace()); }},
                        {"reliability", readReliability},
                        {"durability", readDurability},
+                       {"deadline", [&](const auto& at) { qos.deadline(readPeriod(at)); }},
+                       {"lifespan", [&](const auto& at) { qos.lifespan(readPeriod(at)); }},
+                       {"liveliness", readLiveliness},
+                       {"lease", [&](const auto& at) { qos.liveliness(qos.liveliness(), readPeriod(at)); }},
                    });
     applyHistory(reader, place, keys, qos);
 }

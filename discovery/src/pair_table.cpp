@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "pool_set_tables.hpp"
+#include "zerocp/core/monotonic_clock.hpp"
 #include "zerocp/core/notifier.hpp"
 #include "zerocp/discovery/pool_set.hpp"
 
@@ -139,6 +140,19 @@ QueuePolicy policyOf(const PortRecord& writer, const PortRecord& reader) noexcep
     return waits ? QueuePolicy::WaitForRoom : QueuePolicy::EvictOldest;
 }
 
+/// What both sides agree on in a new pair's books, and what the publisher's own say before its first day.
+void startBooks(PairHead& head, const PortRecord& writer, const PortRecord& reader) noexcept
+{
+    const std::uint64_t offered = writer.m_lifespanNs.load(std::memory_order_relaxed);
+    const std::uint64_t wanted = reader.m_lifespanNs.load(std::memory_order_relaxed);
+    head.m_lifespanNs.store(offered != 0 && wanted != 0 ? std::min(offered, wanted) : std::max(offered, wanted),
+                            std::memory_order_relaxed);
+    if (const std::uint64_t lease = writer.m_leaseNs.load(std::memory_order_relaxed); lease != 0)
+    {
+        head.m_leasesBefore.store(writer.m_leases.at(monotonicNs(), lease).m_lost, std::memory_order_relaxed);
+    }
+}
+
 } // namespace
 
 Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t subscriber)
@@ -163,6 +177,7 @@ Expected<void, Error> PoolSet::makePair(std::uint32_t publisher, std::uint32_t s
         ::new (static_cast<void*>(word)) std::atomic<std::uint64_t>(0);
     }
     head->m_join.store(PairHead::kWantsToJoin, std::memory_order_relaxed);
+    startBooks(*head, m_control.port(publisher), reader);
     PairRecord& pair = m_control.pair(*index);
     // Free and with a new incarnation before anything changes: a port that is reading the record notices.
     pair.m_state.store(0, std::memory_order_release);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "pool_set_tables.hpp"
+#include "zerocp/core/monotonic_clock.hpp"
 #include "zerocp/discovery/pool_set.hpp"
 
 namespace ZeroCP
@@ -93,6 +94,11 @@ Expected<HolderId, Error> PoolSet::addPort(const PortRequest& request)
     port.m_joining.store(1, std::memory_order_relaxed);
     const bool publishes = request.m_kind == PortKind::Publisher;
     port.m_history.store(request.m_transientLocal && !publishes ? 1 : 0, std::memory_order_relaxed);
+    port.m_deadlineNs.store(request.m_deadlineNs, std::memory_order_relaxed);
+    port.m_lifespanNs.store(request.m_lifespanNs, std::memory_order_relaxed);
+    port.m_leaseNs.store(request.m_leaseNs, std::memory_order_relaxed);
+    port.m_leases.start(monotonicNs()); // its creation is a publisher's first sign of life
+    port.m_died.store(0, std::memory_order_relaxed);
     for (auto* figure : {&port.m_naps, &port.m_rescues, &port.m_missed})
     {
         figure->store(0, std::memory_order_relaxed);

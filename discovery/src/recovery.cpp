@@ -112,6 +112,12 @@ bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, const La
     PortRecord& record = view.port(port);
     const Victim victim{view, port, record.m_holderIndex.load(std::memory_order_relaxed),
                         record.m_topic.load(std::memory_order_relaxed)};
+    if (record.m_state.load(std::memory_order_relaxed) != static_cast<std::uint32_t>(PortState::Dying))
+    {
+        // Before the state: who repeats this, perhaps when the process's slot is another's, keeps to what was said first.
+        const bool died = !isAlive(record.m_processSlot.load(std::memory_order_relaxed));
+        record.m_died.store(died ? 1 : 0, std::memory_order_relaxed);
+    }
     record.m_state.store(static_cast<std::uint32_t>(PortState::Dying), std::memory_order_release); // [sync:port]
     if (holder::wordOf(victim.m_holder) >= view.holderWords())
     {

@@ -204,9 +204,13 @@ void retirePublisher(const Victim& victim)
                         settleJoin(victim, *pair);
                         settleFloor(*pair);
                         settleReturns(victim, record, *pair);
+                        closeBooks(victim, *pair->m_head);
                     }
-                    // [sync:gone] Release: the floor and the doubt come before. Partner: the subscriber's onEpoch().
-                    record.m_state.fetch_or(PairRecord::PublisherGone, std::memory_order_acq_rel);
+                    // [sync:gone] Release: the floor and the doubt come before, and the books' last figures. Both flags at
+                    // once: nobody sees it gone without seeing how. Partner: the subscriber's onEpoch().
+                    record.m_state.fetch_or(victim.isDead() ? PairRecord::PublisherGone | PairRecord::PublisherDied
+                                                            : PairRecord::PublisherGone,
+                                            std::memory_order_acq_rel);
                 });
     sweepOwnBit(victim);
     dropHistory(victim);

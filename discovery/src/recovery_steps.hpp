@@ -18,6 +18,8 @@ struct Victim
     std::uint32_t m_topic;
 
     [[nodiscard]] PortRecord& record() const noexcept { return m_view.port(m_port); }
+    /// Whether its process died; else it leaves.
+    [[nodiscard]] bool isDead() const noexcept { return record().m_died.load(std::memory_order_relaxed) != 0; }
 };
 
 inline std::uint32_t chunksOf(const PoolView::Class& in) noexcept
@@ -65,6 +67,9 @@ void freeAllOrphans(const Victim& victim);
 
 /// The victim's own bit, wherever it is: stash, loans, in flight, held samples, pins.
 void sweepOwnBit(const Victim& victim);
+
+/// A pair's books end now, if they have not yet: what the victim has missed since its last message, and its lease.
+void closeBooks(const Victim& victim, PairHead& head);
 
 /// Everything that a publisher leaves behind, but for its record.
 void retirePublisher(const Victim& victim);

@@ -1,11 +1,30 @@
 // Domain's endpoints.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 #include "domain_control.hpp"
 #include "zerocp/core/log.hpp"
 
 namespace ZeroCP
 {
+
+namespace
+{
+
+/// In a record: 0 is none.
+std::uint64_t nanosOf(const std::optional<std::chrono::nanoseconds>& period)
+{
+    return static_cast<std::uint64_t>(period.value_or(std::chrono::nanoseconds::zero()).count());
+}
+
+std::optional<std::chrono::nanoseconds> periodOf(std::uint64_t nanos)
+{
+    const std::chrono::nanoseconds period(static_cast<std::chrono::nanoseconds::rep>(nanos));
+    return nanos == 0 ? std::nullopt : std::optional(period);
+}
+
+} // namespace
 
 QoS qosOf(const EndpointRecord& record)
 {
@@ -26,6 +45,16 @@ QoS qosOf(const EndpointRecord& record)
     {
         qos.transientLocal();
     }
+    if (const auto deadline = periodOf(record.m_deadlineNs))
+    {
+        qos.deadline(*deadline);
+    }
+    if (const auto lifespan = periodOf(record.m_lifespanNs))
+    {
+        qos.lifespan(*lifespan);
+    }
+    const bool isManual = record.m_liveliness == static_cast<std::uint32_t>(Liveliness::ManualByTopic);
+    qos.liveliness(isManual ? Liveliness::ManualByTopic : Liveliness::Automatic, periodOf(record.m_leaseNs));
     return qos;
 }
 
@@ -36,7 +65,9 @@ QoS Domain::effectiveQoS(const EndpointRequest& request) const
     {
         const QoS defaults;
         return qos.history() == defaults.history() && qos.depth() == defaults.depth() &&
-               qos.reliability() == defaults.reliability() && qos.durability() == defaults.durability();
+               qos.reliability() == defaults.reliability() && qos.durability() == defaults.durability() &&
+               qos.deadline() == defaults.deadline() && qos.lifespan() == defaults.lifespan() &&
+               qos.liveliness() == defaults.liveliness() && qos.lease() == defaults.lease();
     };
     if (topic == nullptr || !topic->qos || !hasDefaultPolicies(request.m_qos))
     {
@@ -100,6 +131,11 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                                         : qos.reliability() == Reliability::Reliable ? KeepAll::Reliable
                                                                                      : KeepAll::BestEffort,
                            .m_transientLocal = qos.durability() == Durability::TransientLocal,
+                           .m_deadlineNs = nanosOf(qos.deadline()),
+                           .m_lifespanNs = nanosOf(qos.lifespan()),
+                           .m_leaseNs = publishes && qos.liveliness() == Liveliness::ManualByTopic
+                                            ? nanosOf(qos.lease())
+                                            : 0, // the others are alive while their process is
                            .m_portLimit = header().m_portsPerTopic,
                            .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0};
     auto holder = (*set)->addPort(port);
@@ -125,6 +161,10 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     record.m_reliability = static_cast<std::uint32_t>(qos.reliability());
     record.m_durability = static_cast<std::uint32_t>(qos.durability());
     record.m_maxLoans = limit;
+    record.m_liveliness = static_cast<std::uint32_t>(qos.liveliness());
+    record.m_deadlineNs = nanosOf(qos.deadline());
+    record.m_lifespanNs = nanosOf(qos.lifespan());
+    record.m_leaseNs = nanosOf(qos.lease());
     record.m_state.store(kUsed, std::memory_order_release);
 
     EndpointGrant grant{*set,

@@ -19,7 +19,7 @@ constexpr int kLooksPerClock = 32;
 
 } // namespace
 
-/// send() where a history or such a queue exists, or nobody listens; called within Busy. Nothing is written before there is
+/// send() where a history or such a queue exists, deadlines or leases are counted, or nobody listens; called within Busy. Nothing is written before there is
 /// room for all.
 [[gnu::noinline]] Expected<std::uint64_t, PublishError> PublisherPort::sendWithCare(const LoanedChunk& loan,
                                                                                     std::uint64_t bytes) noexcept
@@ -30,6 +30,10 @@ constexpr int kLooksPerClock = 32;
     }
     const std::uint64_t sequence = m_sequence;
     const std::uint64_t answer = stamp(loan, bytes);
+    if (m_keepsBooks)
+    {
+        keepBooks(loan.m_header->m_publishTimeNs);
+    }
     if (m_connections.empty() && m_history.m_head == nullptr)
     {
         backToStash(loan.m_chunk);

@@ -91,6 +91,7 @@ void PublisherPort::findNewSubscribers() noexcept
 void PublisherPort::rebuildMasks() noexcept
 {
     std::fill(m_masks.begin(), m_masks.end(), 0);
+    m_keepsBooks = m_events.m_deadlineNs != 0 || m_events.m_leaseNs != 0;
     m_isPlain = m_history.m_head == nullptr && !m_connections.empty();
     for (Connection& connection : m_connections)
     {
@@ -99,7 +100,9 @@ void PublisherPort::rebuildMasks() noexcept
         m_masks[connection.m_word] |= connection.m_closed ? 0 : connection.m_bit;
         m_usedWords = std::max(m_usedWords, connection.m_word + 1);
         m_isPlain &= connection.m_pair.m_policy == QueuePolicy::EvictOldest && !connection.m_closed;
+        m_keepsBooks |= connection.periodNs() != 0;
     }
+    m_isPlain &= !m_keepsBooks;
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }
 

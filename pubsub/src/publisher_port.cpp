@@ -42,6 +42,8 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
       m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
+    m_events.m_deadlineNs = m_record->m_deadlineNs.load(std::memory_order_relaxed);
+    m_events.m_leaseNs = m_record->m_leaseNs.load(std::memory_order_relaxed);
     if (const auto history = view.historyOf(m_me.m_port))
     {
         m_history = *history;

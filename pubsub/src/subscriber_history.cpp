@@ -111,8 +111,7 @@ bool SubscriberPort::nextOfHistory(Connection& connection, std::uint64_t& value)
         {
             return true;
         }
-        ++m_missed;
-        m_record->m_missed.store(m_missed, std::memory_order_relaxed);
+        countLost(1);
     }
     closeHistory(connection);
     return false;
@@ -127,7 +126,7 @@ void SubscriberPort::closeHistory(Connection& connection) noexcept
 
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeHistory()
 {
-    for (std::uint32_t i = 0; i < m_connectionCount; ++i)
+    for (std::uint32_t i = 0; i < m_connections.size(); ++i)
     {
         Connection& connection = m_connections[i];
         std::uint64_t value = 0;

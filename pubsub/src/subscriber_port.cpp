@@ -56,6 +56,7 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
       m_domain(std::move(domain)),
       m_grant(std::move(grant))
 {
+    m_events.m_deadlineNs = m_record->m_deadlineNs.load(std::memory_order_relaxed);
     onEpoch();
 }
 
@@ -76,7 +77,10 @@ void SubscriberPort::onEpoch()
     const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
     noticeGonePublishers();
     findNewPublishers();
-    m_connectionCount = static_cast<std::uint32_t>(m_connections.size());
+    m_hasLifespan =
+        std::any_of(m_connections.begin(), m_connections.end(),
+                    [](const Connection& connection) { return connection.m_used && connection.m_lifespanNs != 0; });
+    m_connectionCount = m_hasLifespan ? 0 : static_cast<std::uint32_t>(m_connections.size());
     m_epoch = epoch;
     m_fastEpoch = m_needsFence ? notifier::kNeverAnEpoch : epoch;
     m_record->m_epochSeen.store(epoch, std::memory_order_release);
@@ -160,6 +164,7 @@ void SubscriberPort::findNewPublishers()
         connection.m_incarnation = incarnation;
         connection.m_publisherPort = publisher;
         connection.m_record = i;
+        connection.m_lifespanNs = pair->m_head->m_lifespanNs.load(std::memory_order_relaxed);
         connection.m_writer = publisher < m_view.portCapacity() ? &m_view.port(publisher) : nullptr;
         connection.m_gone = (state & PairRecord::PublisherGone) != 0; // came and went since our last look
         connection.m_reachable = connection.m_gone ? 0 : incarnation;
@@ -203,6 +208,7 @@ void SubscriberPort::forgetDrained() noexcept
         if (connection.m_used && isDrained(connection))
         {
             countDropped(connection);
+            settleBooks(connection);
             m_historiesPending -= connection.m_historyPending ? 1U : 0U;
             connection.m_historyPending = false;
             connection.m_used = false; // gone, so no longer reachable either
@@ -252,10 +258,9 @@ void SubscriberPort::forgetDrained() noexcept
             giveBack(connection, doubt);
         }
     }
-    m_missed += floor - connection.m_position;
+    countLost(floor - connection.m_position);
     head.m_missed.store(head.m_missed.load(std::memory_order_relaxed) + floor - connection.m_position,
                         std::memory_order_relaxed);
-    m_record->m_missed.store(m_missed, std::memory_order_relaxed);
     connection.m_position = floor;
     return true;
 }
@@ -296,9 +301,8 @@ void SubscriberPort::countDropped(Connection& connection) noexcept
         return;
     }
     const std::uint64_t dropped = connection.m_pair.m_head->m_dropped.load(std::memory_order_relaxed); // a figure
-    m_missed += dropped - connection.m_droppedCounted;
+    countLost(dropped - connection.m_droppedCounted);
     connection.m_droppedCounted = dropped;
-    m_record->m_missed.store(m_missed, std::memory_order_relaxed);
 }
 
 std::uint64_t SubscriberPort::missed()
@@ -402,6 +406,12 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
 /// The publisher whose turn it is has nothing: the others, once each. Histories come before queues.
 [[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeOther()
 {
+    return m_hasLifespan ? takeFresh() : takeRound();
+}
+
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeRound()
+{
+    const auto count = static_cast<std::uint32_t>(m_connections.size());
     if (const std::uint32_t pending = m_historiesPending; pending != 0)
     {
         auto taken = takeHistory();
@@ -414,15 +424,15 @@ void SubscriberPort::dropOwnBitForeign(const HeldChunk& held) noexcept
             return takeAny(); // a queue is open now
         }
     }
-    for (std::uint32_t i = 1; i < m_connectionCount; ++i)
+    for (std::uint32_t i = 1; i < count; ++i)
     {
-        m_next = m_next + 1 < m_connectionCount ? m_next + 1 : 0;
+        m_next = m_next + 1 < count ? m_next + 1 : 0;
         const std::uint32_t index = m_next;
         Connection& connection = m_connections[index];
         std::uint64_t value = 0;
         if (connection.m_used && poll(connection, value))
         {
-            m_next = index + 1 < m_connectionCount ? index + 1 : 0;
+            m_next = index + 1 < count ? index + 1 : 0;
             return accept(index, value);
         }
     }

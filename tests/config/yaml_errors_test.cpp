@@ -158,6 +158,28 @@ TEST(YamlErrors, ADurationNeedsAUnitAndMustStayInItsBounds)
     EXPECT_TRUE(contains(messageOf("wait: {spin: [1s]}"), "key 'wait.spin': found a list"));
 }
 
+TEST(YamlErrors, ADeadlineLifespanOrLeaseNeedsATimeFromAMicrosecondToAYear)
+{
+    for (const std::string key : {"deadline", "lifespan", "lease"})
+    {
+        for (const std::string_view bad : {"0", "999ns", "100", "-1s", "1m", "31536001s", "soon"})
+        {
+            EXPECT_EQ(messageOf("topics:\n  a:\n    qos:\n      depth: 1\n      " + key + ": " + std::string(bad)),
+                      "f:5: key 'topics.a.qos." + key + "': found '" + std::string(bad) +
+                          "', expected a duration such as 20us, 5ms or 1s, from 1us to 31536000s");
+        }
+    }
+}
+
+TEST(YamlErrors, LivelinessIsOneOfTwoWords)
+{
+    const std::string message = messageOf("topics:\n  a: {qos: {liveliness: manual}}");
+
+    EXPECT_TRUE(contains(message, "f:2: key 'topics.a.qos.liveliness': found 'manual'")) << message;
+    EXPECT_TRUE(contains(message, "automatic")) << message;
+    EXPECT_TRUE(contains(message, "manual_by_topic")) << message;
+}
+
 TEST(YamlErrors, AModeMustBeOctalAndLeaveTheOwnerReadAndWrite)
 {
     for (const std::string_view bad : {"0o600", "384", "0800", "1777", "00600", "0400", "rw-------", "60", "-600"})

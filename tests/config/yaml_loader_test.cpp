@@ -154,6 +154,19 @@ TEST(YamlLoader, ReadsEveryUnitOfDurations)
     EXPECT_EQ(parsed("queue: {publish_timeout: \"7s\"}").queue.publishTimeout, 7s);
 }
 
+TEST(YamlLoader, ReadsWhatATopicPromisesInTime)
+{
+    const Config config =
+        parsed("topics:\n"
+               "  a: {qos: {deadline: 100ms, lifespan: 2s, liveliness: manual_by_topic, lease: 500ms}}\n"
+               "  b: {qos: {lease: 1s, liveliness: manual_by_topic}}\n"
+               "  c: {qos: {liveliness: automatic, lease: 3us}}\n");
+
+    EXPECT_EQ(config.topics[0].qos, QoS{}.deadline(100ms).lifespan(2s).liveliness(Liveliness::ManualByTopic, 500ms));
+    EXPECT_EQ(config.topics[1].qos, QoS{}.liveliness(Liveliness::ManualByTopic, 1s)); // in any order
+    EXPECT_EQ(config.topics[2].qos, QoS{}.liveliness(Liveliness::Automatic, 3us));
+}
+
 TEST(YamlLoader, ASpinOfZeroNeedsNoUnit)
 {
     EXPECT_EQ(parsed("wait: {spin: 0us}").wait.spin, 0ns);

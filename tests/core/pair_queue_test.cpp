@@ -31,6 +31,16 @@ TEST(Entry, TheMarkDoesNotChangeTheSequence)
     EXPECT_EQ(entry::sequenceOf(entry::kEvicted | entry::make(99, 1)), 99U);
 }
 
+TEST(PairHead, WordsOfDifferentWritersLieOnDifferentLines)
+{
+    const auto line = [](std::size_t offset) { return offset / kCacheLineBytes; };
+
+    EXPECT_NE(line(offsetof(PairHead, m_floor)), line(offsetof(PairHead, m_position)));
+    EXPECT_NE(line(offsetof(PairHead, m_position)), line(offsetof(PairHead, m_deadlines)));
+    EXPECT_EQ(line(offsetof(PairHead, m_deadlines)), line(offsetof(PairHead, m_lifespanNs)));
+    EXPECT_EQ(sizeof(PairHead) % kCacheLineBytes, 0U);
+}
+
 TEST(PairShape, HasMoreSlotsThanDepthAndPowersOfTwo)
 {
     for (std::uint32_t depth : {1U, 2U, 7U, 8U, 10U, 1000U, 65536U})

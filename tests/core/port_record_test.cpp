@@ -14,6 +14,8 @@ TEST(PortRecord, WordsOfDifferentWritersLieOnDifferentLines)
     EXPECT_NE(line(offsetof(PortRecord, m_sequence)), line(offsetof(PortRecord, m_done)));
     EXPECT_NE(line(offsetof(PortRecord, m_sleep)), line(offsetof(PortRecord, m_missed)));
     EXPECT_NE(line(offsetof(PortRecord, m_sleep)), line(offsetof(PortRecord, m_busy)));
+    EXPECT_NE(line(offsetof(PortRecord, m_leases)), line(offsetof(PortRecord, m_deadlineNs)));
+    EXPECT_EQ(line(offsetof(PortRecord, m_leases)), line(offsetof(PortRecord, m_leases) + sizeof(LeaseBook) - 1));
 }
 
 TEST(PortRecord, ANoteKeepsOperationListAndKindApart)

@@ -49,7 +49,7 @@ TEST(DiscoveryLayout, HasTheSizesThatOtherBuildsRelyOn)
     EXPECT_EQ(sizeof(ProcessRecord), 64U);
     EXPECT_EQ(sizeof(NodeRecord), 264U);
     EXPECT_EQ(sizeof(TopicRecord), 808U);
-    EXPECT_EQ(sizeof(EndpointRecord), 56U);
+    EXPECT_EQ(sizeof(EndpointRecord), 80U);
     EXPECT_EQ(sizeof(PoolSetRecord), 80U);
 }
 

@@ -16,8 +16,10 @@
 #include "pubsub/pubsub_support.hpp"
 #include "support/child_process.hpp"
 #include "support/pool_audit.hpp"
+#include "zerocp/core/monotonic_clock.hpp"
 #include "zerocp/core/notifier.hpp"
 #include "zerocp/discovery/domain.hpp"
+#include "zerocp/discovery/pool_set.hpp"
 
 namespace ZeroCP
 {
@@ -424,6 +426,67 @@ TEST(Recovery, RepairsWhatTwoHundredKillsAtRandomMomentsLeave)
 
     EXPECT_LE(received, sent);
     EXPECT_GT(test::expectAllChunksFree(one.m_domain.number()), 0U);
+}
+
+// The recoverer dies between two of its stores, which are made here by hand in its order.
+TEST(Recovery, TellsADeathOnceThoughTheRecovererDiesToo)
+{
+    for (int stores = 0; stores <= 5; ++stores)
+    {
+        OneNode one;
+        auto subscriber = one.subscriber();
+        ChildProcess victim(publisherWith(one, 1, 0));
+        ASSERT_EQ(victim.hear(), "ready");
+        EXPECT_EQ(subscriber.livelinessChanged().alive, 1U);
+        const auto set =
+            PoolSet::attach(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0), {}).value();
+        PortRecord& port = set->control().port(2);
+        PairRecord& pair = set->control().pair(0);
+        PairHead& head = *set->control().pairView(pair)->m_head;
+        ASSERT_EQ(port.m_kind, static_cast<std::uint32_t>(PortKind::Publisher));
+        victim.kill(SIGKILL);
+        const std::uint64_t endNs = monotonicNs();
+        port.m_died = stores >= 1 ? 1 : 0;
+        port.m_state = static_cast<std::uint32_t>(stores >= 2 ? PortState::Dying : PortState::Active);
+        head.m_endNs = stores >= 3 ? endNs : 0;
+        head.m_leasesLost = stores >= 4 ? 1 : 0;
+        head.m_leaseLostNs = stores >= 4 ? endNs : 0;
+        pair.m_state |= stores >= 5 ? PairRecord::PublisherGone | PairRecord::PublisherDied : 0U;
+
+        static_cast<void>(recovered(one));
+
+        const LivelinessStatus status = subscriber.livelinessChanged();
+        EXPECT_EQ(status.alive, 0U) << stores;
+        EXPECT_EQ(status.notAlive, 1U) << stores;
+        EXPECT_EQ(status.lost, 1U) << stores;
+        if (stores >= 3)
+        {
+            EXPECT_EQ(status.lastNs, static_cast<std::int64_t>(endNs)) << stores;
+        }
+        EXPECT_TRUE(subscriber.take());
+        EXPECT_EQ(subscriber.publisherCount(), 0U);
+        static_cast<void>(recovered(one));
+        EXPECT_EQ(subscriber.livelinessChanged().notAlive, 1U) << stores;
+        EXPECT_EQ(subscriber.livelinessChanged().lost, 1U) << stores;
+    }
+}
+
+TEST(Recovery, APublisherThatIsKilledWhileItLeavesHasLeft)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    ChildProcess victim(publisherWith(one, 0, 0));
+    ASSERT_EQ(victim.hear(), "ready");
+    const auto set = PoolSet::attach(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0), {}).value();
+    victim.kill(SIGKILL);
+    set->control().port(2).m_state = static_cast<std::uint32_t>(PortState::Dying); // its own, after m_died = 0
+
+    static_cast<void>(recovered(one));
+
+    const LivelinessStatus status = subscriber.livelinessChanged();
+    EXPECT_EQ(status.alive, 0U);
+    EXPECT_EQ(status.notAlive, 0U);
+    EXPECT_EQ(status.lost, 0U);
 }
 
 } // namespace ZeroCP

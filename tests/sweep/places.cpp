@@ -83,7 +83,7 @@ std::string whatIsWrong(const PoolView& view, std::uint32_t chunk, bool listed, 
 std::string heldThoughReturned(const PoolView& view, const PairRecord& record)
 {
     const auto pair = view.pairView(record);
-    if (!pair || record.m_state.load() != (PairRecord::Used | PairRecord::PublisherGone))
+    if (!pair || (record.m_state.load() & ~PairRecord::PublisherDied) != (PairRecord::Used | PairRecord::PublisherGone))
     {
         return "";
     }

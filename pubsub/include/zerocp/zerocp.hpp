@@ -13,6 +13,7 @@
 #include "zerocp/pubsub/message_info.hpp"
 #include "zerocp/pubsub/node.hpp"
 #include "zerocp/pubsub/publisher.hpp"
+#include "zerocp/pubsub/qos_events.hpp"
 #include "zerocp/pubsub/sample.hpp"
 #include "zerocp/pubsub/slice.hpp"
 #include "zerocp/pubsub/subscriber.hpp"

@@ -1,8 +1,9 @@
-/// What an endpoint asks of its topic, in ROS 2's words: history, reliability, durability, and how many chunks it may
-/// hold.
+/// What an endpoint asks of its topic, in ROS 2's words: history, reliability, durability, deadline, lifespan,
+/// liveliness, and how many chunks it may hold.
 /// Process-local value; copied freely; any thread; usable in constant expressions.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,10 @@ namespace ZeroCP
 inline constexpr std::uint32_t kMaxDepth = 65536;
 /// Most loans or samples one endpoint may hold at a time; more than the deepest queue can bring is never of use.
 inline constexpr std::uint32_t kMaxOutstanding = kMaxDepth;
+
+/// Shortest and longest deadline, lifespan and lease: below, the clock itself takes a noticeable part; above, it is none.
+inline constexpr std::chrono::nanoseconds kShortestPeriod{1000};
+inline constexpr std::chrono::nanoseconds kLongestPeriod{std::chrono::hours{24 * 365}};
 
 enum class History : std::uint8_t
 {
@@ -36,12 +41,20 @@ enum class Durability : std::uint8_t
     TransientLocal, ///< a late subscriber also reads the publisher's history
 };
 
+enum class Liveliness : std::uint8_t
+{
+    Automatic,     ///< a publisher is alive while its process is, which the kernel says
+    ManualByTopic, ///< it is alive while it publishes or calls assertLiveliness() at least once per lease
+};
+
 /// The word that YAML uses: "keep_last", "reliable", "volatile" and so on.
 [[nodiscard]] std::string_view toString(History history) noexcept;
 [[nodiscard]] std::string_view toString(Reliability reliability) noexcept;
 [[nodiscard]] std::string_view toString(Durability durability) noexcept;
+[[nodiscard]] std::string_view toString(Liveliness liveliness) noexcept;
 
-/// Default: keepLast(10), reliable, volatile, configured numbers of loans and held samples.
+/// Default: keepLast(10), reliable, volatile, configured numbers of loans and held samples; no deadline, no lifespan,
+/// automatic liveliness without a lease.
 class QoS
 {
   public:
@@ -72,6 +85,23 @@ class QoS
     constexpr QoS& volatileDurability() noexcept { return set(m_durability, Durability::Volatile); }
     constexpr QoS& transientLocal() noexcept { return set(m_durability, Durability::TransientLocal); }
 
+    /// A publisher offers, or a subscriber asks for, a message in each period of this length, per publisher and
+    /// subscriber, from the first one on. Those that end without one are counted (deadlineMissed()).
+    constexpr QoS& deadline(std::chrono::nanoseconds period) noexcept { return set(m_deadline, std::optional(period)); }
+    /// A message that is older when it would be taken is dropped and counted (expired()); of publisher's and subscriber's
+    /// the shorter one counts.
+    constexpr QoS& lifespan(std::chrono::nanoseconds longest) noexcept
+    {
+        return set(m_lifespan, std::optional(longest));
+    }
+    /// How a publisher, or one that the subscriber wants, shows that it is alive. A lease matters for what is compatible;
+    /// with ManualByTopic it is also what is counted. Without a lease: for ever.
+    constexpr QoS& liveliness(Liveliness kind, std::optional<std::chrono::nanoseconds> lease = std::nullopt) noexcept
+    {
+        m_lease = lease;
+        return set(m_liveliness, kind);
+    }
+
     /// Loans a publisher may have out at a time; overrides limits.max_loans.
     constexpr QoS& maxLoans(std::uint32_t count) noexcept { return set(m_maxLoans, std::optional(count)); }
     /// Samples a subscriber may hold at a time; overrides limits.max_held.
@@ -82,6 +112,13 @@ class QoS
     [[nodiscard]] constexpr std::uint32_t depth() const noexcept { return m_depth; }
     [[nodiscard]] constexpr Reliability reliability() const noexcept { return m_reliability; }
     [[nodiscard]] constexpr Durability durability() const noexcept { return m_durability; }
+    /// Empty: none.
+    [[nodiscard]] constexpr std::optional<std::chrono::nanoseconds> deadline() const noexcept { return m_deadline; }
+    /// Empty: for ever.
+    [[nodiscard]] constexpr std::optional<std::chrono::nanoseconds> lifespan() const noexcept { return m_lifespan; }
+    [[nodiscard]] constexpr Liveliness liveliness() const noexcept { return m_liveliness; }
+    /// Empty: for ever.
+    [[nodiscard]] constexpr std::optional<std::chrono::nanoseconds> lease() const noexcept { return m_lease; }
     /// Empty: limits.max_loans applies.
     [[nodiscard]] constexpr std::optional<std::uint32_t> maxLoans() const noexcept { return m_maxLoans; }
     /// Empty: limits.max_held applies.
@@ -100,19 +137,25 @@ class QoS
     History m_history{History::KeepLast};
     Reliability m_reliability{Reliability::Reliable};
     Durability m_durability{Durability::Volatile};
+    Liveliness m_liveliness{Liveliness::Automatic};
     std::uint32_t m_depth{10};
     std::optional<std::uint32_t> m_maxLoans{};
     std::optional<std::uint32_t> m_maxHeld{};
+    std::optional<std::chrono::nanoseconds> m_deadline{};
+    std::optional<std::chrono::nanoseconds> m_lifespan{};
+    std::optional<std::chrono::nanoseconds> m_lease{};
 };
 
-/// For people: "keep_last(10) reliable volatile", then "max_loans(n)" and "max_held(n)" if they are set.
+/// For people: "keep_last(10) reliable volatile", then what differs from the default: "deadline(100ms)", "lifespan(2s)",
+/// "manual_by_topic", "lease(500ms)", "max_loans(n)" and "max_held(n)".
 [[nodiscard]] std::string toString(const QoS& qos);
 
-/// ConfigInvalid if a number is 0 or too large; the message has what was found and what is allowed.
+/// ConfigInvalid if a number is 0 or too large, a duration too short or too long; the message has what was found and what is allowed.
 [[nodiscard]] Expected<void, Error> validate(const QoS& qos);
 
 /// Why these two never match, or nothing if they do: a best-effort publisher cannot serve a reliable subscriber, nor a
-/// volatile publisher a transient-local one. A sentence fragment that names both sides of each offending policy.
+/// volatile publisher a transient-local one, nor one that is alive by itself one that wants to be told; and the publisher's
+/// deadline and lease may not be longer than the subscriber's. A sentence fragment that names both sides of each offending policy.
 [[nodiscard]] std::optional<std::string> mismatch(const QoS& publisher, const QoS& subscriber);
 
 } // namespace ZeroCP

@@ -4,6 +4,8 @@
 ///
 ///   line 0   m_floor m_doubt m_ringHead m_dropped     written by the publisher
 ///   line 1   m_position m_join m_missed     written by the subscriber (m_join: handshake of both)
+///   line 2   m_deadlines | m_endNs | m_leasesBefore m_leasesLost m_leaseLostNs | m_lifespanNs
+///                                           m_deadlines by the publisher, the others under the control lock
 ///   lines    slots[slotCount]               written by the publisher, polled by the subscriber
 ///   lines    returns[returnCount]           written by the subscriber, emptied by the publisher
 ///
@@ -28,6 +30,7 @@
 
 #include "zerocp/core/align.hpp"
 #include "zerocp/core/chunk_manager.hpp"
+#include "zerocp/core/deadline_book.hpp"
 
 namespace ZeroCP
 {
@@ -85,9 +88,19 @@ struct alignas(kCacheLineBytes) PairHead
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_position; ///< the entry that the subscriber polls
     std::atomic<std::uint64_t> m_join;
     std::atomic<std::uint64_t> m_missed; ///< a figure: entries lost to eviction
+
+    // QoS events (decision 0017). Books that the publisher keeps, so that the subscriber can count whenever it looks; who
+    // retires the publisher closes them before it sets PublisherGone.
+    alignas(kCacheLineBytes) DeadlineBook m_deadlines; ///< by the subscriber's period, if it asked for one
+    std::atomic<std::uint64_t> m_endNs;                ///< when the books were closed; 0: open
+    std::atomic<std::uint64_t> m_leasesBefore;         ///< of the publisher's lost leases: before the pair was made
+    std::atomic<std::uint64_t> m_leasesLost;           ///< closed: all of them; the death of a living publisher is one
+    std::atomic<std::uint64_t> m_leaseLostNs;          ///< closed: when the last one was lost; 0: never
+    std::atomic<std::uint64_t> m_lifespanNs;           ///< the shorter of both sides'; 0: none
 };
 
-static_assert(sizeof(PairHead) == 128 && offsetof(PairHead, m_position) == 64);
+static_assert(sizeof(PairHead) == 192 && offsetof(PairHead, m_position) == 64);
+static_assert(offsetof(PairHead, m_deadlines) == 128 && offsetof(PairHead, m_lifespanNs) == 184);
 static_assert(std::is_standard_layout_v<PairHead> && std::is_trivially_destructible_v<PairHead>);
 
 /// Directory entry of a pair. Written under the control lock but for m_state, into which a subscriber that has drained
@@ -103,6 +116,7 @@ struct alignas(kCacheLineBytes) PairRecord
         PublisherGone = 2,
         SubscriberGone = 4,
         History = 8, ///< not a pair: the block of publisher m_publisherPort's history (history.hpp), m_depth deep
+        PublisherDied = 16, ///< with PublisherGone: it did not leave, its process died
     };
 
     std::atomic<std::uint32_t> m_state; ///< Flags; 0 = the record is free

@@ -7,7 +7,8 @@
 ///   line 2   m_batch[16]
 ///   line 3   m_sleep m_classes | m_naps | m_rescues | m_history m_keepAll | m_shares[16] | m_waiter m_closed |
 ///            m_joining            (m_sleep: the futex word)
-///   line 4   m_missed             (a subscriber's figure; nobody decides by it)
+///   line 4   m_missed | m_deadlineNs m_lifespanNs m_leaseNs | m_died        (m_missed: a subscriber's figure)
+///   line 5   m_leases             (a publisher's that has a lease)
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 #include <type_traits>
 
 #include "zerocp/core/align.hpp"
+#include "zerocp/core/lease_book.hpp"
 
 namespace ZeroCP
 {
@@ -101,9 +103,18 @@ struct alignas(kCacheLineBytes) PortRecord
 
     // Writer: the port, relaxed. What it has taken is, pair by pair, position - join - missed.
     alignas(kCacheLineBytes) std::atomic<std::uint64_t> m_missed;
+    // What a publisher offers or a subscriber asks for; 0: nothing. Fixed at joining.
+    std::atomic<std::uint64_t> m_deadlineNs;
+    std::atomic<std::uint64_t> m_lifespanNs;
+    std::atomic<std::uint64_t> m_leaseNs; ///< a publisher's that is alive only while it says so
+    /// 1: retired because its process died, before the state says Dying. Under the control lock; whoever repeats the
+    /// retiring of a port goes by it.
+    std::atomic<std::uint32_t> m_died;
+
+    alignas(kCacheLineBytes) LeaseBook m_leases; ///< writer: the port
 };
 
-static_assert(sizeof(PortRecord) == 5 * kCacheLineBytes);
+static_assert(sizeof(PortRecord) == 6 * kCacheLineBytes && offsetof(PortRecord, m_leases) == 320);
 static_assert(offsetof(PortRecord, m_note) == 64 && offsetof(PortRecord, m_batch) == 128);
 static_assert(offsetof(PortRecord, m_sleep) == 192 && offsetof(PortRecord, m_waiter) == 240);
 static_assert(offsetof(PortRecord, m_missed) == 256);

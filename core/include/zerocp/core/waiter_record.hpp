@@ -17,11 +17,10 @@ namespace ZeroCP
 
 struct alignas(kCacheLineBytes) WaiterRecord
 {
-    std::atomic<std::uint32_t> m_state;  ///< RecordState of discovery_layout.hpp; under the control lock
-    std::uint32_t m_process;             ///< row of the waiter's process
-    std::atomic<std::uint32_t> m_signal; ///< grows with every wake; the futex word
-    std::atomic<std::uint32_t>
-        m_asleep; ///< 1 while the waiter may be in the kernel; writer: the waiter
+    std::atomic<std::uint32_t> m_state;      ///< RecordState of discovery_layout.hpp; under the control lock
+    std::uint32_t m_process;                 ///< row of the waiter's process
+    std::atomic<std::uint32_t> m_signal;     ///< grows with every wake; the futex word
+    std::atomic<std::uint32_t> m_asleep;     ///< 1 while the waiter may be in the kernel; writer: the waiter
     std::atomic<std::uint32_t> m_wantsGraph; ///< 1: woken by every change of the graph
     std::array<std::uint32_t, 11> m_reserved;
 };

@@ -125,7 +125,10 @@ struct EndpointRecord
     std::uint32_t m_reliability;
     std::uint32_t m_durability;
     std::uint32_t m_maxLoans; ///< or held samples
-    std::uint32_t m_reserved;
+    std::uint32_t m_liveliness;
+    std::uint64_t m_deadlineNs; ///< 0: none, as the next two
+    std::uint64_t m_lifespanNs;
+    std::uint64_t m_leaseNs;
 };
 
 struct PoolSetRecord
@@ -136,7 +139,7 @@ struct PoolSetRecord
 };
 
 static_assert(sizeof(ProcessRecord) == 64 && sizeof(NodeRecord) == 264 && sizeof(TopicRecord) == 808);
-static_assert(sizeof(EndpointRecord) == 56 && sizeof(PoolSetRecord) == 80);
+static_assert(sizeof(EndpointRecord) == 80 && sizeof(PoolSetRecord) == 80);
 static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destructible_v<TopicRecord>);
 
 [[nodiscard]] constexpr std::uint64_t discoveryLayoutHash() noexcept
@@ -150,6 +153,7 @@ static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destru
                                           offsetof(TopicRecord, m_name),
                                           offsetof(EndpointRecord, m_id),
                                           offsetof(DiscoveryHeader, m_poolSetBytes),
+                                          offsetof(EndpointRecord, m_deadlineNs),
                                           sizeof(WaiterRecord),
                                           offsetof(WaiterRecord, m_signal),
                                           offsetof(DiscoveryHeader, m_waiters)};

@@ -45,6 +45,9 @@ struct PortRequest
     std::uint32_t m_limit{0};
     KeepAll m_keepAll{KeepAll::No};
     bool m_transientLocal{false};
+    std::uint64_t m_deadlineNs{0}; ///< 0: none, as the next two
+    std::uint64_t m_lifespanNs{0};
+    std::uint64_t m_leaseNs{0};    ///< publishers that have to say that they are alive
     std::uint32_t m_portLimit{0};  ///< limits.ports_per_topic
     std::uint64_t m_chunkBytes{0}; ///< automatic sets: payload of the class it draws from; 0: added when needed
 };

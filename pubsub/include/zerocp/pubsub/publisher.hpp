@@ -110,6 +110,32 @@ class [[nodiscard]] Publisher
         return m_port == nullptr ? std::string() : m_port->whyExhausted();
     }
 
+    /// QoS::liveliness(ManualByTopic): says that this publisher is there, as every publish does. Wakes subscribers that wait
+    /// if its lease had run out. Otherwise does nothing.
+    void assertLiveliness() noexcept
+    {
+        if (m_port != nullptr)
+        {
+            m_port->assertLiveliness();
+        }
+    }
+
+    /// Periods of QoS::deadline() that have ended without a message from here, since the first one.
+    [[nodiscard]] EventCount deadlineMissed() { return m_port == nullptr ? EventCount{} : m_port->deadlineMissed(); }
+
+    /// Times that its lease ran out; the first begins with the publisher.
+    [[nodiscard]] EventCount livelinessLost() { return m_port == nullptr ? EventCount{} : m_port->livelinessLost(); }
+
+    /// Bits (QosEvent) of the events that have happened since their status was last read here; cheap.
+    [[nodiscard]] std::uint32_t newEvents() { return m_port == nullptr ? 0 : m_port->newEvents(); }
+
+    /// CLOCK_MONOTONIC time of the next deadline or lease to run out, until which newEvents() changes only by calls;
+    /// the greatest number if there is none.
+    [[nodiscard]] std::int64_t nextEventNs() const
+    {
+        return m_port == nullptr ? std::numeric_limits<std::int64_t>::max() : m_port->nextEventNs();
+    }
+
     /// MessageInfo::publisherId of what it publishes; 0 when empty.
     [[nodiscard]] std::uint64_t id() const noexcept { return m_port == nullptr ? 0 : m_port->id(); }
     /// Normalised; empty when empty.

@@ -22,6 +22,7 @@
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/pubsub/chunk_ledger.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
+#include "zerocp/pubsub/event_books.hpp"
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
 
@@ -62,6 +63,16 @@ class PublisherPort
     /// See Publisher.
     [[nodiscard]] std::string whyExhausted() const;
 
+    // QoS events, see Publisher and qos_events.hpp. The owner thread.
+    void assertLiveliness() noexcept;
+    [[nodiscard]] EventCount deadlineMissed();
+    [[nodiscard]] EventCount livelinessLost();
+    /// QosEvent bits of those whose count has moved since it was last read. Cheap, no system call, allocates nothing.
+    [[nodiscard]] std::uint32_t newEvents();
+    /// CLOCK_MONOTONIC time at which newEvents() may change though nobody does anything: the next deadline or lease to run
+    /// out. The greatest number if there is none. As cheap.
+    [[nodiscard]] std::int64_t nextEventNs() const;
+
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
 
@@ -84,6 +95,11 @@ class PublisherPort
         std::uint64_t m_incarnation{0};
 
         [[nodiscard]] std::uint64_t place(std::uint64_t sequence) const noexcept { return sequence - m_dropped; }
+        /// The deadline that it asked for; 0: none. In its record, so that the short way walks over two lines each.
+        [[nodiscard]] std::uint64_t periodNs() const noexcept
+        {
+            return m_reader->m_deadlineNs.load(std::memory_order_relaxed); // fixed when it joined
+        }
     };
 
     /// Marks the port as inside a call that touches pairs, and acts on a moved epoch first.
@@ -162,6 +178,9 @@ class PublisherPort
     [[nodiscard]] bool setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void wakeReceivers() noexcept;
     void finish() noexcept;
+    void keepBooks(std::uint64_t nowNs) noexcept;
+    [[nodiscard]] Deadlines deadlinesAt(std::uint64_t nowNs) const noexcept;
+    [[nodiscard]] Leases leasesAt(std::uint64_t nowNs) const noexcept;
 
     [[nodiscard]] std::uint64_t ownBit(std::uint32_t word) const noexcept { return m_ownWord == word ? m_ownBit : 0; }
     [[nodiscard]] std::uint64_t tagOf(std::uint64_t sequence) const noexcept
@@ -184,9 +203,10 @@ class PublisherPort
     std::uint64_t m_generation;
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
-    bool m_keepsAtOnce{false}; ///< one used word and no history: a chunk's last return makes it free
-    bool m_isPlain{false};     ///< there are subscribers that take, no history, and every queue evicts: the short way
-    HistoryView m_history;     ///< transient-local publishers
+    bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
+    bool m_isPlain{false};        ///< subscribers that take, no history, no books, every queue evicts: the short way
+    bool m_keepsBooks{false};     ///< somebody counts deadlines or leases
+    HistoryView m_history;        ///< transient-local publishers
     std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
     std::byte* m_lastBase{nullptr}; ///< header of that class's first chunk, which is ...
@@ -206,6 +226,7 @@ class PublisherPort
     boost::lockfree::queue<std::uint32_t> m_foreignDrops; ///< chunks of loans that other threads have dropped
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
+    PublisherEvents m_events;
 };
 
 inline void PublisherPort::enter() noexcept

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -61,6 +62,34 @@ class [[nodiscard]] Subscriber
     /// matched is what was received, skipped by takeLatest(), still waits, or is counted here. Messages that were evicted
     /// are counted by the take that passes them.
     [[nodiscard]] std::uint64_t missed() const { return m_port == nullptr ? 0 : m_port->missed(); }
+
+    /// missed(), and when it last grew.
+    [[nodiscard]] EventCount messageLost() { return m_port == nullptr ? EventCount{} : m_port->messageLost(); }
+
+    /// Messages that were older than QoS::lifespan(), this one's or their publisher's, when they would have been taken:
+    /// dropped, and neither received nor missed.
+    [[nodiscard]] EventCount expired() { return m_port == nullptr ? EventCount{} : m_port->expired(); }
+
+    /// Periods of this subscriber's QoS::deadline() that have ended without a message, summed over its publishers: for each
+    /// from the first message on that was published for this subscriber, received or not, until the publisher left or was
+    /// found dead.
+    [[nodiscard]] EventCount deadlineMissed() { return m_port == nullptr ? EventCount{} : m_port->deadlineMissed(); }
+
+    /// Which publishers are alive, and how often one ceased to be. Looks for dead processes, at most once per 10 ms.
+    [[nodiscard]] LivelinessStatus livelinessChanged()
+    {
+        return m_port == nullptr ? LivelinessStatus{} : m_port->livelinessChanged();
+    }
+
+    /// Bits (QosEvent) of the events that have happened since their status was last read here; cheap.
+    [[nodiscard]] std::uint32_t newEvents() { return m_port == nullptr ? 0 : m_port->newEvents(); }
+
+    /// CLOCK_MONOTONIC time of the next deadline or lease to run out, until which newEvents() changes only by calls or messages;
+    /// the greatest number if there is none.
+    [[nodiscard]] std::int64_t nextEventNs() const
+    {
+        return m_port == nullptr ? std::numeric_limits<std::int64_t>::max() : m_port->nextEventNs();
+    }
 
     /// Publishers that exist or have left something to take.
     [[nodiscard]] std::size_t publisherCount() { return m_port == nullptr ? 0 : m_port->publisherCount(); }

@@ -18,6 +18,7 @@
 #include "zerocp/core/pair_queue.hpp"
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
+#include "zerocp/pubsub/event_books.hpp"
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
 
@@ -88,6 +89,19 @@ class SubscriberPort
     /// Publishers whose messages can still come. The thread that takes.
     [[nodiscard]] std::size_t publisherCount();
 
+    // QoS events, see Subscriber and qos_events.hpp. The thread that takes.
+    [[nodiscard]] EventCount deadlineMissed();
+    [[nodiscard]] LivelinessStatus livelinessChanged();
+    [[nodiscard]] EventCount messageLost();
+    [[nodiscard]] EventCount expired();
+    /// QosEvent bits of those whose count has moved since it was last read. Cheap, no system call; allocates only to meet a
+    /// publisher that came, as take() does.
+    [[nodiscard]] std::uint32_t newEvents();
+    /// CLOCK_MONOTONIC time at which newEvents() may change without a message or a call: the next deadline or lease to run
+    /// out. The greatest number if there is none. As cheap. A publisher that comes, leaves or is found dead moves the epoch
+    /// and may bring an earlier one.
+    [[nodiscard]] std::int64_t nextEventNs() const;
+
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
     [[nodiscard]] const PoolView& view() const noexcept { return m_view; }
@@ -120,12 +134,14 @@ class SubscriberPort
         bool m_historyPending{false};      ///< messages from before m_join are still to come
         std::uint64_t m_dropped{0};        ///< DropNewest: place x has message x + m_dropped
         std::uint64_t m_droppedCounted{0}; ///< of the publisher's count, in m_missed
+        std::uint64_t m_lifespanNs{0};     ///< older messages have expired; 0: none
         PortRecord* m_writer{nullptr};     ///< of the publisher, which may sleep until its queue has room
         bool m_used{false};
         bool m_gone{false}; ///< the publisher left or died; what it published can still be taken
     };
 
     class SleepsItself;
+    struct Life;
 
     SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
                    std::uint64_t payloadBytes);
@@ -149,7 +165,11 @@ class SubscriberPort
     [[nodiscard]] bool skipLost(Connection& connection) noexcept;
     [[nodiscard]] bool takeKept(Connection& connection, std::uint64_t& value) noexcept;
     void countDropped(Connection& connection) noexcept;
+    void countLost(std::uint64_t count) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> takeAny();
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeNext();
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeFresh();
+    [[nodiscard]] Expected<HeldChunk, TakeError> takeRound();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
@@ -171,6 +191,12 @@ class SubscriberPort
     void forgetDrained() noexcept;
     void stopTaking() noexcept;
     void finish() noexcept;
+    [[nodiscard]] bool lookAround();
+    [[nodiscard]] Deadlines deadlinesOf(const Connection& connection, std::uint64_t nowNs) const noexcept;
+    [[nodiscard]] Deadlines deadlinesAt(std::uint64_t nowNs) const noexcept;
+    [[nodiscard]] Life lifeOf(const Connection& connection, std::uint64_t nowNs) const noexcept;
+    [[nodiscard]] LivelinessStatus livelinessAt(std::uint64_t nowNs, std::uint64_t& nextNs) const noexcept;
+    void settleBooks(const Connection& connection) noexcept;
     [[nodiscard]] Connection& freeConnection();
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }
 
@@ -184,11 +210,12 @@ class SubscriberPort
     std::uint64_t m_payloadBytes;
     std::uint32_t m_heldLimit;
     const bool m_wantsHistory;
+    bool m_hasLifespan{false}; ///< some publisher's messages may expire: each take looks at what it got
     std::uint32_t m_historiesPending{0};
     const bool m_needsFence;
-    std::uint32_t m_next{0}; ///< connection whose turn it is
-    std::uint32_t m_connectionCount{0};
-    std::uint32_t m_goneCount{0}; ///< connections to publishers that are gone
+    std::uint32_t m_next{0};            ///< connection whose turn it is
+    std::uint32_t m_connectionCount{0}; ///< 0 where messages may expire: then nobody's turn is on the short way
+    std::uint32_t m_goneCount{0};       ///< connections to publishers that are gone
     std::uint64_t m_missed{0};
     std::vector<Connection> m_connections;
     Hot m_hot;
@@ -201,6 +228,7 @@ class SubscriberPort
     std::shared_ptr<Link> m_link; ///< made when somebody asks
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
+    SubscriberEvents m_events;
 };
 
 /// The next entry of one publisher, if there is one. The position is announced before the slot is looked at, so the exchange

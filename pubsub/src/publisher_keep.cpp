@@ -149,8 +149,12 @@ void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
         if (connection.m_full)
         {
             m_masks[connection.m_word] |= connection.m_bit;
-            // Relaxed: a figure. Its only writer are we.
-            connection.m_pair.m_head->m_dropped.store(++connection.m_dropped, std::memory_order_relaxed);
+            ++connection.m_dropped;
+            if (connection.m_pair.m_policy == QueuePolicy::DropNewest) // else the message is not for it: nothing is lost
+            {
+                // Relaxed: a figure. Its only writer are we.
+                connection.m_pair.m_head->m_dropped.store(connection.m_dropped, std::memory_order_relaxed);
+            }
             continue;
         }
         const bool evicts = connection.m_pair.m_policy == QueuePolicy::EvictOldest;

@@ -68,6 +68,13 @@ class SubscriberPort
     /// Publishers whose messages can still come. The thread that takes.
     [[nodiscard]] std::size_t publisherCount();
 
+    /// From now on publishers that join do not take this port for one that answers. Services, when they close.
+    void retreat() noexcept;
+
+    /// What sleepers announce themselves in, see notifier.hpp; for waiting under a lock of the caller's own.
+    [[nodiscard]] PortRecord& record() const noexcept { return *m_record; }
+    /// How long to look before sleeping.
+    [[nodiscard]] std::chrono::nanoseconds spinTime() const noexcept { return m_spin; }
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
     [[nodiscard]] const PoolView& view() const noexcept { return m_view; }
@@ -98,7 +105,7 @@ class SubscriberPort
         HistoryView m_history{};
         std::uint64_t m_historyNext{0};    ///< after the pinned ones
         bool m_historyPending{false};      ///< messages from before m_join are still to come
-        std::uint64_t m_dropped{0};        ///< DropNewest: place x has message x + m_dropped
+        std::uint64_t m_dropped{0};        ///< DropNewest, or others' messages: place x has message x + m_dropped
         std::uint64_t m_droppedCounted{0}; ///< of the publisher's count, in m_missed
         PortRecord* m_writer{nullptr};     ///< of the publisher, which may sleep until its queue has room
         bool m_used{false};

@@ -116,7 +116,7 @@ Expected<void, CallError> ClientPort::send(const PublisherPort::LoanedChunk& chu
         const std::int64_t deadline = deadlineNs(timeout);
         if (!hasWaitingCalls())
         {
-            m_nextCheckNs = monotonicNs() + kCheckNs;
+            m_nextCheckNs = steadyNowNs() + kCheckNs;
         }
         m_calls.emplace(m_nextCall++, Call{server->m_id, deadline, std::move(receiver)});
         ++m_waiting;
@@ -232,7 +232,7 @@ ClientPort::Look ClientPort::takeAnswer()
 /// Without the lock for a moment: freeing what the dead had takes its time.
 void ClientPort::checkDeaths(Lock& lock)
 {
-    const std::int64_t now = monotonicNs();
+    const std::int64_t now = steadyNowNs();
     if (m_calls.empty() || now < m_nextCheckNs)
     {
         return;
@@ -267,7 +267,7 @@ bool ClientPort::failOrphans()
 
 bool ClientPort::expire()
 {
-    const std::int64_t now = hasWaitingCalls() ? monotonicNs() : 0;
+    const std::int64_t now = hasWaitingCalls() ? steadyNowNs() : 0;
     bool any = false;
     for (auto at = m_calls.begin(); at != m_calls.end() && hasWaitingCalls(); ++at)
     {
@@ -360,7 +360,7 @@ std::size_t ClientPort::spinFor(std::chrono::nanoseconds timeout)
         }
         Lock lock(m_mutex);
         const auto hasCallback = [this] { return !m_settled.empty(); };
-        if (m_closed || (monotonicNs() >= end && !hasCallback()))
+        if (m_closed || (steadyNowNs() >= end && !hasCallback()))
         {
             closePorts();
             return handled;
@@ -424,7 +424,7 @@ bool ClientPort::waitForService(std::chrono::nanoseconds timeout)
         {
             return true;
         }
-        const std::int64_t now = monotonicNs();
+        const std::int64_t now = steadyNowNs();
         if (now >= end)
         {
             return false;

@@ -75,7 +75,7 @@ std::size_t ServicePort::spinFor(std::chrono::nanoseconds timeout)
     while (!m_closed)
     {
         auto request = next();
-        const std::int64_t now = monotonicNs();
+        const std::int64_t now = steadyNowNs();
         if (!request && now >= end)
         {
             break;

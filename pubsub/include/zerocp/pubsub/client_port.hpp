@@ -153,7 +153,7 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
             m_spinUntilNs = 0;
             return true;
         }
-        const std::int64_t now = monotonicNs();
+        const std::int64_t now = steadyNowNs();
         if (now >= untilNs || isDone() || m_closed)
         {
             return false;

@@ -64,7 +64,7 @@ class PortWait
 };
 
 /// CLOCK_MONOTONIC, as services count.
-[[nodiscard]] inline std::int64_t monotonicNs() noexcept
+[[nodiscard]] inline std::int64_t steadyNowNs() noexcept
 {
     const auto now = std::chrono::steady_clock::now().time_since_epoch();
     return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
@@ -73,7 +73,7 @@ class PortWait
 /// `timeout` from now; for ever if it is negative or huge.
 [[nodiscard]] inline std::int64_t deadlineNs(std::chrono::nanoseconds timeout) noexcept
 {
-    const std::int64_t now = monotonicNs();
+    const std::int64_t now = steadyNowNs();
     const bool forEver = timeout.count() < 0 || timeout.count() > INT64_MAX - now;
     return forEver ? INT64_MAX : now + timeout.count();
 }

@@ -819,21 +819,29 @@ TEST(Service, CanBeListenedInOnWithoutBeingDelayed)
     EXPECT_EQ(keeping.take().value()->value, 0);
 }
 
-TEST(Client, IgnoresWhatNoServerWrites)
+TEST(Service, AndItsClientsIgnoreWhatNeitherOfThemWrites)
 {
     Services domain;
-    auto service = domain.service([](AddCall call) { EXPECT_TRUE(call.answer(Sum{1})); });
+    std::vector<Expected<void, PublishError>> sent;
+    auto service = domain.service([&](AddCall call) { sent.push_back(call.answer(Sum{1})); });
     auto client = domain.client();
-    // Plain endpoints on the hidden topics: their messages carry no call, or one that nobody made.
+    // Plain publishers on the hidden topics: their messages carry no call.
     auto requests = domain.publisher<Pair>(QoS{}.keepAll(), "_service/add/request");
     auto responses = domain.publisher<Sum>(QoS{}.keepAll(), "_service/add/response");
 
+    EXPECT_TRUE(requests.publishCopy(Pair{}));
     EXPECT_TRUE(responses.publishCopy(Sum{9}));
     auto future = client.asyncCall(Pair{}, kLong);
     EXPECT_TRUE(responses.publishCopy(Sum{9}));
     runAll(client);
-
     EXPECT_FALSE(isReady(future));
+    runAll(service);
+    runAll(client);
+
+    ASSERT_TRUE(isReady(future));
+    EXPECT_EQ((*future.get())->value, 1);
+    ASSERT_EQ(sent.size(), 2U);
+    EXPECT_NE(sent[0].has_value(), sent[1].has_value()) << "one of them has no reader";
 }
 
 TEST(Service, LeavesNoChunkInUse)

@@ -98,11 +98,11 @@ class [[nodiscard]] ServiceCall
     /// loan(), copy, answer(). For small answers and convenience.
     Expected<void, PublishError> answer(const Element& response) requires(!kIsSlice)
     {
-        return answerBytes(loan().has_value(), &response, sizeof response);
+        return answerBytes(m_loan ? Expected<void, LoanError>() : loanBytes(sizeof response, 1), &response);
     }
     Expected<void, PublishError> answer(std::span<const Element> elements) requires kIsSlice
     {
-        return answerBytes(loan(elements.size()).has_value(), elements.data(), elements.size_bytes());
+        return answerBytes(loanBytes(elements.size_bytes(), elements.size()), elements.data());
     }
 
     /// Tells the caller that there is no answer. What the destructor does.
@@ -132,11 +132,15 @@ class [[nodiscard]] ServiceCall
         m_loan = Loan<Response>(*loaned->m_port, loaned->m_chunk, count);
         return {};
     }
-    [[nodiscard]] Expected<void, PublishError> answerBytes(bool loaned, const void* source, std::size_t bytes)
+    [[nodiscard]] Expected<void, PublishError> answerBytes(const Expected<void, LoanError>& loaned, const void* source)
     {
-        if (loaned && bytes != 0)
+        if (!loaned && loaned.error() == LoanError::Closed)
         {
-            std::memcpy(m_loan.data(), source, bytes);
+            refuse(); // over: nobody waits for it any more
+        }
+        if (loaned && m_loan.m_count.value() != 0)
+        {
+            std::memcpy(m_loan.data(), source, m_loan.m_count.value() * sizeof(Element));
         }
         return answer(); // without a loan: NoChunk
     }

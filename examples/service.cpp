@@ -34,17 +34,17 @@ int serve(ZeroCP::Node& node)
     auto adder = node.createService<AddRequest, AddResponse>(
         "math/add", [](const AddRequest& request, AddResponse& response) { response.sum = request.a + request.b; });
     // In general: a call, which could also be kept and answered later. One that is dropped gives its caller NoAnswer.
-    auto summer = node.createService<Numbers, Numbers>("math/sums",
-                                                       [](ZeroCP::ServiceCall<Numbers, Numbers> call)
-                                                       {
-                                                           const auto numbers = call.request();
-                                                           if (const auto sums = call.loan(numbers.size()))
-                                                           {
-                                                               std::partial_sum(numbers.begin(), numbers.end(),
-                                                                                sums->begin());
-                                                               static_cast<void>(call.answer());
-                                                           }
-                                                       });
+    auto summer =
+        node.createService<Numbers, Numbers>("math/sums",
+                                             [](ZeroCP::ServiceCall<Numbers, Numbers> call)
+                                             {
+                                                 const auto numbers = call.request();
+                                                 if (const auto sums = call.loan(numbers.size()))
+                                                 {
+                                                     std::partial_sum(numbers.begin(), numbers.end(), sums->begin());
+                                                     static_cast<void>(call.answer());
+                                                 }
+                                             });
     if (!adder || !summer)
     {
         return example::fail((!adder ? adder.error() : summer.error()).message());
@@ -112,9 +112,9 @@ int main(int argc, char** argv)
 {
     std::string mode = "client";
     std::uint32_t count = 3;
-    const auto exitCode = example::parseOptions(argc, argv, "Serves additions, or asks for some.",
-                                                {{"MODE", &mode, "server or client"},
-                                                 {"--count", &count, "additions that a client asks for"}});
+    const auto exitCode = example::parseOptions(
+        argc, argv, "Serves additions, or asks for some.",
+        {{"MODE", &mode, "server or client"}, {"--count", &count, "additions that a client asks for"}});
     if (exitCode)
     {
         return *exitCode;

@@ -136,8 +136,8 @@ QueuePolicy policyOf(const PortRecord& writer, const PortRecord& reader) noexcep
         return QueuePolicy::DropNewest;
     }
     // As in DDS, the publisher decides whether it ever waits. Who only listens in on calls delays none of them.
-    const bool waits = (keeps == kReliable || keeps == kDirected) &&
-                       writer.m_keepAll.load(std::memory_order_relaxed) == keeps;
+    const bool waits =
+        (keeps == kReliable || keeps == kDirected) && writer.m_keepAll.load(std::memory_order_relaxed) == keeps;
     return waits ? QueuePolicy::WaitForRoom : QueuePolicy::EvictOldest;
 }
 

@@ -36,8 +36,10 @@ Expected<ClientPort::Loaned, LoanError> ClientPort::loan(std::uint64_t bytes)
     {
         return tl::unexpected(LoanError::Closed);
     }
-    return m_requests->loan(bytes).map([this](const PublisherPort::LoanedChunk& chunk)
-                                       { return Loaned{m_requests, chunk}; });
+    return m_requests->loan(bytes).map(
+        [this](const PublisherPort::LoanedChunk& chunk) {
+            return Loaned{m_requests, chunk};
+        });
 }
 
 bool ClientPort::owns(const PublisherPort* port) const
@@ -120,6 +122,7 @@ Expected<void, CallError> ClientPort::send(const PublisherPort::LoanedChunk& chu
         }
         m_calls.emplace(m_nextCall++, Call{server->m_id, deadline, std::move(receiver)});
         ++m_waiting;
+        m_spinUntilNs = 0;
         if (nextTime() < m_wakeAtNs)
         {
             m_wait.wakeAll();
@@ -137,8 +140,7 @@ void ClientPort::refreshServers()
         return;
     }
     const std::vector<Server> former = std::exchange(m_servers, {});
-    std::erase_if(m_leaving,
-                  [&ids](std::uint64_t id) { return std::find(ids.begin(), ids.end(), id) == ids.end(); });
+    std::erase_if(m_leaving, [&ids](std::uint64_t id) { return std::find(ids.begin(), ids.end(), id) == ids.end(); });
     for (const std::uint64_t id : ids)
     {
         if (!m_leaving.contains(id))
@@ -148,9 +150,9 @@ void ClientPort::refreshServers()
             m_servers.push_back({id, known == former.end() ? 0 : known->m_calls});
         }
     }
-    m_hasOrphans = m_hasOrphans ||
-                   std::any_of(former.begin(), former.end(), [this](const Server& server)
-                               { return server.m_calls != 0 && findServer(server.m_id) == nullptr; });
+    m_hasOrphans = m_hasOrphans || std::any_of(former.begin(), former.end(),
+                                               [this](const Server& server)
+                                               { return server.m_calls != 0 && findServer(server.m_id) == nullptr; });
 }
 
 void ClientPort::loseServer(std::uint64_t id)
@@ -166,6 +168,7 @@ void ClientPort::loseServer(std::uint64_t id)
 void ClientPort::settle(std::unique_ptr<Receiver> receiver, Result result)
 {
     --m_waiting;
+    m_spinUntilNs = 0; // more may come soon
     if (receiver->runsUserCode())
     {
         m_settled.push_back({std::move(receiver), std::move(result)});

@@ -36,10 +36,9 @@ Expected<TopicNames, Error> topicsOf(std::string_view name)
                      std::string(kPrefix) + *normal + std::string(kResponse)};
     if (names.m_response.size() > kMaxNameBytes)
     {
-        return failure(ErrorCode::InvalidName,
-                       "service '" + std::string(name) + "': found a name of " + std::to_string(normal->size()) +
-                           " bytes, expected at most " +
-                           std::to_string(kMaxNameBytes - kPrefix.size() - kResponse.size()));
+        return failure(ErrorCode::InvalidName, "service '" + std::string(name) + "': found a name of " +
+                                                   std::to_string(normal->size()) + " bytes, expected at most " +
+                                                   std::to_string(kMaxNameBytes - kPrefix.size() - kResponse.size()));
     }
     return names;
 }
@@ -69,8 +68,7 @@ using Owned = std::unique_ptr<Port, Close<Port>>;
 } // namespace
 
 Expected<std::shared_ptr<ServicePort>, Error> Node::makeService(std::string_view name, const TypeInfo& request,
-                                                                const TypeInfo& response,
-                                                                const ServiceOptions& options,
+                                                                const TypeInfo& response, const ServiceOptions& options,
                                                                 ServicePort::Handler handler)
 {
     const auto topics = topicsOf(name);

@@ -150,7 +150,8 @@ void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
         {
             m_masks[connection.m_word] |= connection.m_bit;
             ++connection.m_dropped;
-            if (connection.m_pair.m_policy == QueuePolicy::DropNewest) // else the message is not for it: nothing is lost
+            if (connection.m_pair.m_policy ==
+                QueuePolicy::DropNewest) // else the message is not for it: nothing is lost
             {
                 // Relaxed: a figure. Its only writer are we.
                 connection.m_pair.m_head->m_dropped.store(connection.m_dropped, std::memory_order_relaxed);

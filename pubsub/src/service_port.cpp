@@ -126,8 +126,10 @@ Expected<ServicePort::Loaned, LoanError> ServicePort::loan(std::uint64_t bytes)
     {
         return tl::unexpected(LoanError::Closed);
     }
-    return m_responses->loan(bytes).map([this](const PublisherPort::LoanedChunk& chunk)
-                                        { return Loaned{m_responses, chunk}; });
+    return m_responses->loan(bytes).map(
+        [this](const PublisherPort::LoanedChunk& chunk) {
+            return Loaned{m_responses, chunk};
+        });
 }
 
 void ServicePort::stamp(const PublisherPort::LoanedChunk& chunk, const Ticket& ticket, CallStatus status) noexcept

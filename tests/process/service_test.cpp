@@ -181,9 +181,9 @@ bool callAll(const TestDomain& domain, Board& board, std::uint32_t me, std::uint
             outcomes.note(call, client->call(std::move(*request), kLong));
             continue;
         }
-        const auto sent = client->asyncCall(std::move(*request), kLong,
-                                            [&outcomes, call](const BytesClient::Answer& answer)
-                                            { outcomes.note(call, answer); });
+        const auto sent =
+            client->asyncCall(std::move(*request), kLong,
+                              [&outcomes, call](const BytesClient::Answer& answer) { outcomes.note(call, answer); });
         EXPECT_TRUE(sent) << toString(sent.error());
         while (client->outstanding() >= kWindow)
         {
@@ -225,10 +225,10 @@ TEST(Service, KilledHalfWayLeavesEveryCallWithOneOutcome)
     {
         EXPECT_TRUE(client->wait().succeeded());
     }
-    board->m_stop = true;
     auto node = Node::create("auditor", optionsOf(domain));
     auto keepsTheSets = node->createClient<Bytes, Bytes>(kService);
     ASSERT_TRUE(keepsTheSets);
+    board->m_stop = true;
     EXPECT_TRUE(survivor->wait().succeeded());
 
     EXPECT_EQ(board->m_answered + board->m_gone, calls * kClients);
@@ -236,13 +236,70 @@ TEST(Service, KilledHalfWayLeavesEveryCallWithOneOutcome)
     EXPECT_LE(board->m_gone, kWindow * (kClients - 1) + 1);
     const std::int64_t goneAfter = board->m_gone == 0 ? 0 : board->m_lastGoneNs - board->m_killedNs;
     EXPECT_LT(goneAfter, 1'000'000'000) << "the last of the dead one's calls ended late";
-    std::printf("%llu calls: %llu answered (%llu and %llu served), %llu gone with the killed server, the last after %.1f "
-                "ms\n",
-                static_cast<unsigned long long>(calls * kClients),
-                static_cast<unsigned long long>(board->m_answered.load()),
-                static_cast<unsigned long long>(board->m_served[0].load()),
-                static_cast<unsigned long long>(board->m_served[1].load()),
-                static_cast<unsigned long long>(board->m_gone.load()), static_cast<double>(goneAfter) * 1e-6);
+    std::printf(
+        "%llu calls: %llu answered (%llu and %llu served), %llu gone with the killed server, the last after %.1f "
+        "ms\n",
+        static_cast<unsigned long long>(calls * kClients), static_cast<unsigned long long>(board->m_answered.load()),
+        static_cast<unsigned long long>(board->m_served[0].load()),
+        static_cast<unsigned long long>(board->m_served[1].load()),
+        static_cast<unsigned long long>(board->m_gone.load()), static_cast<double>(goneAfter) * 1e-6);
+    expectAllChunksFree(domain.number());
+}
+
+/// Servers die at any moment of taking, loaning, answering to one of two clients; another server and a witness live on.
+TEST(Service, KilledAtAnyMomentLosesNoChunkAndNoOutcome)
+{
+    const std::uint64_t rounds = numberFrom("ZEROCP_TEST_ROUNDS", kSanitized ? 5 : 40);
+    TestDomain domain;
+    SharedBoard<Board> board;
+    Random random(testSeed());
+    auto node = Node::create("client", optionsOf(domain)).value();
+    auto client = node.createClient<Bytes, Bytes>(kService, {.maxHeld = 32}).value();
+    auto other = node.createClient<Bytes, Bytes>(kService, {.maxHeld = 32}).value();
+    std::uint64_t gone = 0;
+    for (std::uint64_t round = 0; round < rounds; ++round)
+    {
+        auto victim = startServer(domain, *board, 0);
+        const auto killAt = Clock::now() + std::chrono::microseconds(random.below(20'000));
+        std::vector<BytesClient::Future> futures;
+        bool killed = false;
+        for (std::uint64_t call = 0; !killed; ++call)
+        {
+            BytesClient& asks = call % 2 == 0 ? client : other;
+            auto request = requestOf(asks, 5, call);
+            ASSERT_TRUE(request) << toString(request.error());
+            if (asks.outstanding() < kWindow)
+            {
+                futures.push_back(asks.asyncCall(std::move(*request), kLong));
+            }
+            client.runOne();
+            other.runOne();
+            std::erase_if(futures, [](BytesClient::Future& future)
+                          { return future.wait_for(0s) == std::future_status::ready && future.get().has_value(); });
+            killed = Clock::now() >= killAt;
+        }
+        EXPECT_TRUE(victim->kill(SIGKILL).killedBy(SIGKILL));
+        const auto deadline = Clock::now() + kLong;
+        while (client.outstanding() + other.outstanding() != 0 && Clock::now() < deadline)
+        {
+            client.spinFor(1ms);
+            other.spinFor(1ms);
+        }
+        for (BytesClient::Future& future : futures)
+        {
+            ASSERT_EQ(future.wait_for(0s), std::future_status::ready) << "round " << round;
+            const auto answer = future.get();
+            ASSERT_TRUE(answer || answer.error() == CallError::ServerGone) << toString(answer.error());
+            gone += answer ? 0U : 1U;
+        }
+        EXPECT_EQ(client.serverCount(), 0U);
+    }
+    auto keepsTheSets = node.createClient<Bytes, Bytes>(kService);
+    client = {};
+    other = {};
+    std::printf("%llu servers killed, %llu calls gone with them\n", static_cast<unsigned long long>(rounds),
+                static_cast<unsigned long long>(gone));
+    EXPECT_GT(gone, 0U);
     expectAllChunksFree(domain.number());
 }
 
@@ -284,8 +341,8 @@ TEST(Client, KilledWithCallsUnderWayHarmsNoServerAndNoOtherClient)
     board->m_stop = true;
     EXPECT_TRUE(server->wait().succeeded());
 
-    client = {};
     auto keepsTheSets = node->createClient<Bytes, Bytes>(kService);
+    client = {};
     EXPECT_EQ(keepsTheSets->serverCount(), 0U);
     expectAllChunksFree(domain.number());
 }

@@ -52,7 +52,10 @@ struct Services : OneNode
     {
         return m_node.createService<Pair, Sum>("add", std::move(callback), options).value();
     }
-    AddClient client(const ClientOptions& options = {}) { return m_node.createClient<Pair, Sum>("add", options).value(); }
+    AddClient client(const ClientOptions& options = {})
+    {
+        return m_node.createClient<Pair, Sum>("add", options).value();
+    }
 };
 
 /// Spins a service on a thread of its own.
@@ -90,10 +93,15 @@ bool isReady(const Future& future)
     return future.wait_for(0s) == std::future_status::ready;
 }
 
-/// The error of a future that is ready.
+/// The error of a future, which must be ready.
 template <typename Future>
 std::optional<CallError> errorOf(Future& future)
 {
+    if (!isReady(future))
+    {
+        ADD_FAILURE() << "no outcome yet";
+        return std::nullopt;
+    }
     auto answer = future.get();
     return answer ? std::nullopt : std::optional(answer.error());
 }
@@ -698,7 +706,8 @@ TEST(Client, CallsFromManyThreadsWhileAnotherSpins)
                         if (t == 0)
                         {
                             while (!client.asyncCall(Pair{i, t}, kLong,
-                                                     [&](const AddClient::Answer& answer) { callbacks += answer ? 1 : 0; }))
+                                                     [&](const AddClient::Answer& answer)
+                                                     { callbacks += answer ? 1 : 0; }))
                             {
                                 std::this_thread::yield();
                             }
@@ -748,8 +757,7 @@ TEST(Service, WithOtherTypesIsRefused)
 
     const auto otherRequest = domain.m_node.createClient<Number, Sum>("add");
     const auto otherResponse = domain.m_node.createClient<Pair, Number>("/add");
-    const auto otherServer =
-        domain.m_node.createService<Pair, Slice<Sum>>("add", [](ServiceCall<Pair, Slice<Sum>>) {});
+    const auto otherServer = domain.m_node.createService<Pair, Slice<Sum>>("add", [](ServiceCall<Pair, Slice<Sum>>) {});
 
     ASSERT_FALSE(otherRequest || otherResponse || otherServer);
     EXPECT_EQ(otherRequest.error().code(), ErrorCode::TypeMismatch);

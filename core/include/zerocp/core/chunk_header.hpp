@@ -35,8 +35,8 @@ struct alignas(kChunkAlignment) ChunkHeader
     std::uint64_t m_publishTimeNs; ///< CLOCK_MONOTONIC
     std::uint64_t m_publisherId;   ///< endpoint id, unique in the life of the domain
     std::uint64_t m_callId;        ///< of this client, from 1; 0 in a notice that the server is leaving
-    std::uint64_t m_callPeer;      ///< request: endpoint that waits for the answer; answer: endpoint that took the request
-    std::uint64_t m_callStatus;    ///< CallStatus
+    std::uint64_t m_callPeer;   ///< request: endpoint that waits for the answer; answer: endpoint that took the request
+    std::uint64_t m_callStatus; ///< CallStatus
     std::uint64_t m_reserved;
 };
 

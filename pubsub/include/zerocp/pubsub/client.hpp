@@ -123,8 +123,8 @@ class [[nodiscard]] Client
         return send(request, timeout, std::make_unique<Run<Callback>>(std::move(callback)));
     }
     template <std::invocable<Answer> Callback>
-    Expected<void, CallError> asyncCall(const Element& request, std::chrono::nanoseconds timeout, Callback callback)
-        requires(!kIsSlice)
+    Expected<void, CallError> asyncCall(const Element& request, std::chrono::nanoseconds timeout,
+                                        Callback callback) requires(!kIsSlice)
     {
         auto loan = copyOf(&request, 1);
         return loan ? asyncCall(std::move(*loan), timeout, std::move(callback)) : tl::unexpected(loan.error());

@@ -146,14 +146,11 @@ class [[nodiscard]] Node
                                                                 const QoS& qos, std::uint32_t callDepth = 0);
     [[nodiscard]] Expected<SubscriberPort*, Error> makeSubscriber(std::string_view topic, const TypeInfo& type,
                                                                   const QoS& qos, std::uint32_t callDepth = 0);
-    [[nodiscard]] Expected<std::shared_ptr<ServicePort>, Error> makeService(std::string_view name,
-                                                                            const TypeInfo& request,
-                                                                            const TypeInfo& response,
-                                                                            const ServiceOptions& options,
-                                                                            ServicePort::Handler handler);
-    [[nodiscard]] Expected<std::shared_ptr<ClientPort>, Error> makeClient(std::string_view name, const TypeInfo& request,
-                                                                          const TypeInfo& response,
-                                                                          const ClientOptions& options);
+    [[nodiscard]] Expected<std::shared_ptr<ServicePort>, Error>
+    makeService(std::string_view name, const TypeInfo& request, const TypeInfo& response, const ServiceOptions& options,
+                ServicePort::Handler handler);
+    [[nodiscard]] Expected<std::shared_ptr<ClientPort>, Error>
+    makeClient(std::string_view name, const TypeInfo& request, const TypeInfo& response, const ClientOptions& options);
     [[nodiscard]] Expected<EndpointGrant, Error> request(PortKind kind, std::string_view topic, const TypeInfo& type,
                                                          const QoS& qos, std::uint32_t callDepth);
 

@@ -64,7 +64,8 @@ class [[nodiscard]] Service
         using Call = ServiceCall<Request, Response>;
         // Shared, since std::function copies: a callback may own what can only be moved.
         auto shared = std::make_shared<Callback>(std::move(callback));
-        return [shared](const std::shared_ptr<ServicePort>& port, HeldMessage message, const ServicePort::Ticket& ticket)
+        return
+            [shared](const std::shared_ptr<ServicePort>& port, HeldMessage message, const ServicePort::Ticket& ticket)
         {
             Call call(port, std::move(message), ticket);
             if constexpr (std::is_invocable_v<Callback&, Call>)

@@ -157,7 +157,12 @@ Expected<void, PublishError> ServicePort::answer(const Ticket& ticket, const Pub
     }
     const std::lock_guard guard(m_mutex);
     --m_open;
-    return m_closed ? tl::unexpected(PublishError::Closed) : send(ticket, CallStatus::Answer, chunk, bytes);
+    if (m_closed)
+    {
+        return tl::unexpected(PublishError::Closed);
+    }
+    m_wait.wakeAll(); // there may be requests that waited for this place
+    return send(ticket, CallStatus::Answer, chunk, bytes);
 }
 
 void ServicePort::refuse(const Ticket& ticket) noexcept
@@ -168,7 +173,12 @@ void ServicePort::refuse(const Ticket& ticket) noexcept
     }
     const std::lock_guard guard(m_mutex);
     --m_open;
-    const auto chunk = m_closed ? tl::unexpected(LoanError::Closed) : m_responses->loan(m_answerBytes);
+    if (m_closed)
+    {
+        return;
+    }
+    m_wait.wakeAll(); // as above
+    const auto chunk = m_responses->loan(m_answerBytes);
     if (chunk && !send(ticket, CallStatus::NoAnswer, *chunk, m_answerBytes)) // without a chunk the call times out
     {
         m_responses->dropLoan(*chunk);

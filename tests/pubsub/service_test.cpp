@@ -2,6 +2,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
+#include "support/shared_board.hpp"
 
 namespace ZeroCP::test
 {
@@ -104,6 +106,14 @@ std::optional<CallError> errorOf(Future& future)
     }
     auto answer = future.get();
     return answer ? std::nullopt : std::optional(answer.error());
+}
+
+/// The sum in a future, which must be ready.
+std::int64_t valueOf(AddClient::Future& future)
+{
+    const auto answer = isReady(future) ? future.get() : tl::unexpected(CallError::Timeout);
+    EXPECT_TRUE(answer) << toString(answer.error());
+    return answer ? (*answer)->value : -1;
 }
 
 template <typename Runs>
@@ -406,8 +416,8 @@ TEST(ServiceCall, CanBeAnsweredLaterByAnotherThread)
     runAll(client);
 
     ASSERT_TRUE(isReady(first) && isReady(second));
-    EXPECT_EQ((*first.get())->value, 10);
-    EXPECT_EQ((*second.get())->value, 20);
+    EXPECT_EQ(valueOf(first), 10);
+    EXPECT_EQ(valueOf(second), 20);
 }
 
 TEST(ServiceCall, IsAnsweredOnce)
@@ -431,7 +441,7 @@ TEST(ServiceCall, IsAnsweredOnce)
     runAll(client);
 
     ASSERT_TRUE(isReady(future));
-    EXPECT_EQ((*future.get())->value, 1);
+    EXPECT_EQ(valueOf(future), 1);
     EXPECT_FALSE(client.runOne());
 }
 
@@ -455,6 +465,44 @@ TEST(ServiceCall, KeptUpToTheLimitLetsOthersWait)
     EXPECT_EQ(kept.size(), 3U);
 }
 
+TEST(ServiceCall, AnsweredElsewhereLetsTheNextRequestInAtOnce)
+{
+    Services domain;
+    std::mutex mutex;
+    std::vector<AddCall> kept;
+    const auto count = [&]
+    {
+        const std::lock_guard guard(mutex);
+        return kept.size();
+    };
+    std::optional<AddService> service = domain.service(
+        [&](AddCall call)
+        {
+            const std::lock_guard guard(mutex);
+            kept.push_back(std::move(call));
+        },
+        {.maxOpen = 1});
+    auto client = domain.client();
+    auto first = client.asyncCall(Pair{}, kLong);
+    auto second = client.asyncCall(Pair{}, kLong);
+    std::thread spinning([port = service->port()] { port->spinFor(kLong); });
+    await([&] { return count() == 1; });
+    std::this_thread::sleep_for(50ms); // so that it sleeps, for half a second unless somebody wakes it
+
+    const auto start = std::chrono::steady_clock::now();
+    {
+        std::unique_lock lock(mutex);
+        AddCall taken = std::move(kept[0]);
+        lock.unlock();
+        EXPECT_TRUE(taken.answer(Sum{}));
+    }
+    await([&] { return count() == 2; });
+
+    EXPECT_LT(std::chrono::steady_clock::now() - start, 300ms);
+    service.reset();
+    spinning.join();
+}
+
 TEST(Service, DestroyedGivesItsCallsServerGoneAtOnce)
 {
     Services domain;
@@ -468,7 +516,7 @@ TEST(Service, DestroyedGivesItsCallsServerGoneAtOnce)
     runAll(client);
 
     ASSERT_TRUE(isReady(answered) && isReady(waiting));
-    EXPECT_EQ((*answered.get())->value, 3) << "what was answered before comes first";
+    EXPECT_EQ(valueOf(answered), 3) << "what was answered before comes first";
     EXPECT_EQ(errorOf(waiting), CallError::ServerGone);
     EXPECT_EQ(client.serverCount(), 0U);
 }
@@ -477,7 +525,9 @@ TEST(Service, DestroyedWithCallsThatAreKeptGivesServerGoneAtOnce)
 {
     Services domain;
     std::vector<AddCall> kept;
-    std::optional<AddService> service = domain.service([&](AddCall call) { kept.push_back(std::move(call)); });
+    const auto captured = std::make_shared<int>(5);
+    std::optional<AddService> service =
+        domain.service([&kept, captured](AddCall call) { kept.push_back(std::move(call)); });
     auto client = domain.client();
     auto other = domain.client();
     auto taken = client.asyncCall(Pair{7, 0}, kLong);
@@ -493,6 +543,7 @@ TEST(Service, DestroyedWithCallsThatAreKeptGivesServerGoneAtOnce)
     EXPECT_EQ(errorOf(queued), CallError::ServerGone);
     EXPECT_EQ(client.serverCount(), 0U);
     EXPECT_EQ(kept.at(0).request().a, 7);
+    EXPECT_EQ(captured.use_count(), 1) << "the callback is gone, though a call is kept";
     const auto late = kept.at(0).answer(Sum{});
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error(), PublishError::Closed);
@@ -554,11 +605,13 @@ TEST(Client, MayBeDestroyedInItsCallback)
                                       }));
     }
     runAll(service);
+    EXPECT_FALSE(client->call(Pair{}, 1ms)); // brings the other answers too, but
+    EXPECT_EQ(calls, 0) << "runs no callback";
 
     client->spinFor(kLong);
 
     EXPECT_FALSE(client);
-    EXPECT_EQ(calls, 1);
+    EXPECT_EQ(calls, 1) << "the others are never run";
 }
 
 TEST(Client, DestroyedMakesItsFuturesReady)
@@ -819,7 +872,7 @@ TEST(Service, CanBeListenedInOnWithoutBeingDelayed)
         runAll(service);
         runAll(client);
         ASSERT_TRUE(isReady(future));
-        EXPECT_EQ((*future.get())->value, 2 * i);
+        EXPECT_EQ(valueOf(future), 2 * i);
     }
 
     EXPECT_EQ(evicting.take().value()->a, 38);
@@ -847,7 +900,7 @@ TEST(Service, AndItsClientsIgnoreWhatNeitherOfThemWrites)
     runAll(client);
 
     ASSERT_TRUE(isReady(future));
-    EXPECT_EQ((*future.get())->value, 1);
+    EXPECT_EQ(valueOf(future), 1);
     ASSERT_EQ(sent.size(), 2U);
     EXPECT_NE(sent[0].has_value(), sent[1].has_value()) << "one of them has no reader";
 }

@@ -262,8 +262,7 @@ TEST(Service, KilledAtAnyMomentLosesNoChunkAndNoOutcome)
         auto victim = startServer(domain, *board, 0);
         const auto killAt = Clock::now() + std::chrono::microseconds(random.below(20'000));
         std::vector<BytesClient::Future> futures;
-        bool killed = false;
-        for (std::uint64_t call = 0; !killed; ++call)
+        for (std::uint64_t call = 0; Clock::now() < killAt; ++call)
         {
             BytesClient& asks = call % 2 == 0 ? client : other;
             auto request = requestOf(asks, 5, call);
@@ -276,15 +275,16 @@ TEST(Service, KilledAtAnyMomentLosesNoChunkAndNoOutcome)
             other.runOne();
             std::erase_if(futures, [](BytesClient::Future& future)
                           { return future.wait_for(0s) == std::future_status::ready && future.get().has_value(); });
-            killed = Clock::now() >= killAt;
         }
         EXPECT_TRUE(victim->kill(SIGKILL).killedBy(SIGKILL));
-        const auto deadline = Clock::now() + kLong;
+        const auto killed = Clock::now();
+        const auto deadline = killed + kLong;
         while (client.outstanding() + other.outstanding() != 0 && Clock::now() < deadline)
         {
             client.spinFor(1ms);
             other.spinFor(1ms);
         }
+        EXPECT_LT(Clock::now() - killed, 1s) << "nobody but the clients looks whether the server lives";
         for (BytesClient::Future& future : futures)
         {
             ASSERT_EQ(future.wait_for(0s), std::future_status::ready) << "round " << round;

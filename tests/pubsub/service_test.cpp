@@ -245,6 +245,50 @@ TEST(Service, AnswersEachOfManyClients)
     }
 }
 
+TEST(Service, HasChunksForTheUnreadAnswersOfAllItsClients)
+{
+    Services domain;
+    auto service = domain.service(add);
+    std::vector<AddClient> clients;
+    std::vector<AddClient::Future> futures;
+    for (int i = 0; i < 10; ++i)
+    {
+        clients.push_back(domain.client({.maxHeld = 1}));
+        for (int j = 0; j < 16; ++j)
+        {
+            futures.push_back(clients.back().asyncCall(Pair{i, j}, kLong));
+        }
+    }
+
+    runAll(service);
+
+    for (std::size_t i = 0; i < futures.size(); ++i)
+    {
+        clients[i / 16].runOne();
+        ASSERT_EQ(valueOf(futures[i]), static_cast<std::int64_t>(i / 16 + i % 16));
+    }
+}
+
+TEST(Service, IsWokenByACallAndItsClientByTheAnswer)
+{
+    Services domain;
+    std::optional<AddService> service = domain.service(add);
+    auto client = domain.client();
+    std::thread spinning([port = service->port()] { port->spinFor(kLong); });
+    std::chrono::nanoseconds waited{0};
+    for (int i = 0; i < 8; ++i)
+    {
+        std::this_thread::sleep_for(20ms); // the server sleeps, for half a second unless somebody wakes it
+        const auto start = std::chrono::steady_clock::now();
+        EXPECT_TRUE(client.call(Pair{}, kLong));
+        waited += std::chrono::steady_clock::now() - start;
+    }
+
+    EXPECT_LT(waited, 1s);
+    service.reset();
+    spinning.join();
+}
+
 TEST(Service, SharesItsCallsWithOthersOfItsName)
 {
     Services domain;

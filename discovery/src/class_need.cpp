@@ -49,9 +49,11 @@ std::uint32_t publisherBudget(const PoolView& view, std::uint32_t port, std::uin
         if (isOpen(other, PortKind::Subscriber, topic) && counts)
         {
             const std::uint32_t depth = other.m_depth.load(std::memory_order_relaxed);
-            // Who drops the newest may keep old messages, each such subscriber others; all else is in the newest window.
-            const bool keepsOld =
-                other.m_keepAll.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(KeepAll::BestEffort);
+            // Who drops the newest may keep old messages, each such subscriber others, and so does who is sent messages
+            // of its own; all else is in the newest window.
+            const std::uint32_t keeps = other.m_keepAll.load(std::memory_order_relaxed);
+            const bool keepsOld = keeps == static_cast<std::uint32_t>(KeepAll::BestEffort) ||
+                                  keeps == static_cast<std::uint32_t>(KeepAll::Directed);
             window = std::max(window, keepsOld ? 0 : depth);
             held += keepsOld ? depth : 0;
             held += other.m_history.load(std::memory_order_relaxed) != 0 ? std::min(history, depth) : 0; // pinned

@@ -130,13 +130,15 @@ namespace
 QueuePolicy policyOf(const PortRecord& writer, const PortRecord& reader) noexcept
 {
     constexpr auto kReliable = static_cast<std::uint32_t>(KeepAll::Reliable);
+    constexpr auto kDirected = static_cast<std::uint32_t>(KeepAll::Directed);
     const std::uint32_t keeps = reader.m_keepAll.load(std::memory_order_relaxed);
     if (keeps == static_cast<std::uint32_t>(KeepAll::BestEffort))
     {
         return QueuePolicy::DropNewest;
     }
-    // As in DDS, the publisher decides whether it ever waits.
-    const bool waits = keeps == kReliable && writer.m_keepAll.load(std::memory_order_relaxed) == kReliable;
+    // As in DDS, the publisher decides whether it ever waits. Who only listens in on calls delays none of them.
+    const bool waits =
+        (keeps == kReliable || keeps == kDirected) && writer.m_keepAll.load(std::memory_order_relaxed) == keeps;
     return waits ? QueuePolicy::WaitForRoom : QueuePolicy::EvictOldest;
 }
 

@@ -118,7 +118,10 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     const std::uint32_t limit = publishes ? qos.maxLoans().value_or(configOf(request).limits.maxLoans)
                                           : qos.maxHeld().value_or(configOf(request).limits.maxHeld);
     const bool keepsAll = qos.history() == History::KeepAll;
-    const std::uint32_t depth = keepsAll ? configOf(request).queue.keepAllCapacity : qos.depth();
+    const bool directed = request.m_callDepth != 0;
+    const std::uint32_t depth = directed   ? request.m_callDepth
+                                : keepsAll ? configOf(request).queue.keepAllCapacity
+                                           : qos.depth();
     const std::uint64_t id = header().m_nextEndpointId++;
     const PortRequest port{.m_kind = request.m_kind,
                            .m_topic = *topic,
@@ -127,7 +130,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                            .m_endpointId = id,
                            .m_depth = depth,
                            .m_limit = limit,
-                           .m_keepAll = !keepsAll                                    ? KeepAll::No
+                           .m_keepAll = directed                                     ? KeepAll::Directed
+                                        : !keepsAll                                  ? KeepAll::No
                                         : qos.reliability() == Reliability::Reliable ? KeepAll::Reliable
                                                                                      : KeepAll::BestEffort,
                            .m_transientLocal = qos.durability() == Durability::TransientLocal,

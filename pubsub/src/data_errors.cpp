@@ -25,6 +25,7 @@ std::string_view toString(PublishError error) noexcept
     case PublishError::Timeout: return "Timeout";
     case PublishError::NotMyLoan: return "NotMyLoan";
     case PublishError::NoChunk: return "NoChunk";
+    case PublishError::NoSubscriber: return "NoSubscriber";
     case PublishError::Closed: return "Closed";
     case PublishError::Forked: return "Forked";
     }

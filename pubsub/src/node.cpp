@@ -137,7 +137,7 @@ Expected<Node, Error> Node::create(std::string_view name, const NodeOptions& opt
 }
 
 Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view topic, const TypeInfo& type,
-                                             const QoS& qos)
+                                             const QoS& qos, std::uint32_t callDepth)
 {
     if (m_membership == nullptr)
     {
@@ -161,12 +161,14 @@ Expected<EndpointGrant, Error> Node::request(PortKind kind, std::string_view top
                                                 .m_qos = qos,
                                                 .m_node = m_membership->m_row,
                                                 .m_nodeOwner = m_membership,
-                                                .m_config = m_membership->m_config});
+                                                .m_config = m_membership->m_config,
+                                                .m_callDepth = callDepth});
 }
 
-Expected<PublisherPort*, Error> Node::makePublisher(std::string_view topic, const TypeInfo& type, const QoS& qos)
+Expected<PublisherPort*, Error> Node::makePublisher(std::string_view topic, const TypeInfo& type, const QoS& qos,
+                                                    std::uint32_t callDepth)
 {
-    auto grant = request(PortKind::Publisher, topic, type, qos);
+    auto grant = request(PortKind::Publisher, topic, type, qos, callDepth);
     if (!grant)
     {
         return tl::unexpected(grant.error());
@@ -174,9 +176,10 @@ Expected<PublisherPort*, Error> Node::makePublisher(std::string_view topic, cons
     return PublisherPort::create(m_membership->m_domain, std::move(*grant));
 }
 
-Expected<SubscriberPort*, Error> Node::makeSubscriber(std::string_view topic, const TypeInfo& type, const QoS& qos)
+Expected<SubscriberPort*, Error> Node::makeSubscriber(std::string_view topic, const TypeInfo& type, const QoS& qos,
+                                                      std::uint32_t callDepth)
 {
-    auto grant = request(PortKind::Subscriber, topic, type, qos);
+    auto grant = request(PortKind::Subscriber, topic, type, qos, callDepth);
     if (!grant)
     {
         return tl::unexpected(grant.error());

@@ -564,6 +564,12 @@ std::size_t SubscriberPort::publisherCount()
                                                   [](const Connection& connection) { return connection.m_used; }));
 }
 
+void SubscriberPort::retreat() noexcept
+{
+    // Relaxed: who has read it before takes us for a server, and its calls time out.
+    m_record->m_keepAll.store(static_cast<std::uint32_t>(KeepAll::No), std::memory_order_relaxed);
+}
+
 void SubscriberPort::close() noexcept
 {
     if (isForked())

@@ -33,6 +33,15 @@ bool SubscriberPort::hasNext()
     return false;
 }
 
+PortWork SubscriberPort::work()
+{
+    if (!hasNext())
+    {
+        return PortWork::None;
+    }
+    return m_samples.out() < m_heldLimit || mayHoldMore() ? PortWork::Ready : PortWork::TooManyHeld;
+}
+
 /// Whether nextOfHistory() has something to take, or something that was overwritten meanwhile to count. What is exhausted
 /// is closed, so that its queue can be looked at.
 bool SubscriberPort::hasHistory() noexcept

@@ -175,6 +175,20 @@ TEST(Examples, ListenerHearsTheTwentyMessagesOfATalkerInOrder)
     EXPECT_TRUE(contains(listener.output(), "received 20, missed 0\n"));
 }
 
+TEST(Examples, ServiceClientGetsItsSumsFromAServer)
+{
+    const TestDomain domain;
+    Program server(domain, "service", {"server"});
+    ASSERT_TRUE(server.waitFor("serving math/add and math/sums\n")) << server.output();
+
+    Program client(domain, "service", {"client", "--count", "3"});
+
+    EXPECT_TRUE(client.finish().succeeded()) << client.output();
+    EXPECT_EQ(client.output(), "1 + 1 = 2\n2 + 4 = 6\n3 + 9 = 12\n1 + 2 + ... + 1000000 = 500000500000\n");
+    server.signal(SIGINT);
+    EXPECT_TRUE(server.finish().succeeded()) << server.output();
+}
+
 TEST(Examples, YamlConfigRunsItsPoolDryAndFillsItAgain)
 {
     const TestDomain domain;

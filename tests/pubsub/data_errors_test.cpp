@@ -20,6 +20,7 @@ TEST(DataErrors, PublishErrorsHaveTheNamesOfTheirEnumerators)
     EXPECT_EQ(toString(PublishError::Timeout), "Timeout");
     EXPECT_EQ(toString(PublishError::NotMyLoan), "NotMyLoan");
     EXPECT_EQ(toString(PublishError::NoChunk), "NoChunk");
+    EXPECT_EQ(toString(PublishError::NoSubscriber), "NoSubscriber");
     EXPECT_EQ(toString(PublishError::Closed), "Closed");
     EXPECT_EQ(toString(PublishError::Forked), "Forked");
 }

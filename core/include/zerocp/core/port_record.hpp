@@ -43,6 +43,7 @@ enum class KeepAll : std::uint32_t
     No,
     BestEffort,
     Reliable,
+    Directed, ///< reliable, and gets what is sent to it alone: the ports of services
 };
 
 enum class ListNote : std::uint64_t
@@ -91,7 +92,7 @@ struct alignas(kCacheLineBytes) PortRecord
     /// Transient-local ports, else 0. A publisher's: 1 + the pair record of its history. A subscriber's: 1. Under the
     /// control lock.
     std::atomic<std::uint32_t> m_history;
-    std::atomic<std::uint32_t> m_keepAll; ///< KeepAll; fixed at joining
+    std::atomic<std::uint32_t> m_keepAll; ///< KeepAll; fixed at joining, but for a Directed reader that retreats
     /// Publishers of slices: of size class p at most 2 to this power chunks, more when those are in use; 0: what its
     /// budget says. Under the control lock.
     std::array<std::atomic<std::uint8_t>, kMaxClasses> m_shares;

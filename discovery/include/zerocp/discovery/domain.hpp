@@ -37,6 +37,8 @@ struct EndpointRequest
     std::shared_ptr<void> m_nodeOwner; ///< goes into the grant
     /// Pools, topics and defaults of the node; nullptr: those that the process joined with.
     std::shared_ptr<const Config> m_config;
+    /// Services: the queue's capacity instead of queue.keep_all_capacity, and publishTo() picks the reader. Else 0.
+    std::uint32_t m_callDepth{0};
 };
 
 /// What it gets.

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "zerocp/pubsub/port_watch.hpp"
 #include "zerocp/pubsub/subscriber.hpp"
 #include "zerocp/pubsub/task.hpp"
 
@@ -19,7 +20,12 @@ class SubscriptionTask : public Task
 {
   public:
     SubscriptionTask(SubscriberPort& port, const CallbackGroup& group)
-        : Task(group), m_port(port), m_set(port.poolSet()), m_record(port.record()), m_topic(port.topic())
+        : Task(group),
+          m_port(port),
+          m_set(port.poolSet()),
+          m_record(port.record()),
+          m_watch(m_record),
+          m_topic(port.topic())
     {
     }
 
@@ -27,19 +33,13 @@ class SubscriptionTask : public Task
     {
         m_port.attachTo(waiter == nullptr ? 0 : waiter->number());
     }
-    [[nodiscard]] bool hasMore() override { return m_port.hasNext(); }
+    [[nodiscard]] bool hasMore() override { return m_watch.found(m_port.work()); }
     [[nodiscard]] bool arm() override
     {
-        notifier::markAsleep(m_record);
-        static_cast<void>(notifier::afterMarking()); // [sync:sleep] then the last look
-        const bool more = m_port.hasNext();
-        if (more)
-        {
-            notifier::stayAwake(m_record);
-        }
-        return more;
+        return m_watch.arm([this] { return m_port.work(); });
     }
-    [[nodiscard]] bool isDue(std::int64_t) const noexcept override { return notifier::isWoken(m_record); }
+    [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override { return m_watch.isDue(nowNs); }
+    [[nodiscard]] std::int64_t nextNs() const noexcept override { return m_watch.nextNs(); }
     [[nodiscard]] bool dependsOnOthers() const noexcept override { return true; }
 
     [[nodiscard]] const std::string& topic() const noexcept { return m_topic; }
@@ -50,6 +50,7 @@ class SubscriptionTask : public Task
     SubscriberPort& m_port;               ///< until release()
     const std::shared_ptr<PoolSet> m_set; ///< keeps m_record mapped, which the executor looks at to the end
     PortRecord& m_record;
+    PortWatch m_watch;
     const std::string m_topic;
 };
 

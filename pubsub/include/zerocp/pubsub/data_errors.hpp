@@ -21,11 +21,12 @@ enum class LoanError : std::uint8_t
 
 enum class PublishError : std::uint8_t
 {
-    Timeout,   ///< keepAll: a reliable subscriber's queue stayed full; nobody got the message
-    NotMyLoan, ///< the loan is empty or belongs to another publisher
-    NoChunk,   ///< publishCopy(): loan() failed; call it to learn why
-    Closed,    ///< the publisher was moved from
-    Forked,    ///< the publisher was created before fork()
+    Timeout,      ///< keepAll: a reliable subscriber's queue stayed full; nobody got the message
+    NotMyLoan,    ///< the loan is empty or belongs to another publisher
+    NoChunk,      ///< publishCopy(): loan() failed; call it to learn why. ServiceCall::answer(): nothing was loaned
+    NoSubscriber, ///< ServiceCall::answer(): who asked is gone; the answer was dropped
+    Closed,       ///< the publisher was moved from
+    Forked,       ///< the publisher was created before fork()
 };
 
 enum class TakeError : std::uint8_t

@@ -15,6 +15,10 @@ namespace ZeroCP
 
 template <typename Message>
 class Publisher;
+template <typename Request, typename Response>
+class Client;
+template <typename Request, typename Response>
+class ServiceCall;
 
 template <typename Message>
 class [[nodiscard]] Loan
@@ -62,6 +66,10 @@ class [[nodiscard]] Loan
 
   private:
     friend class Publisher<Message>;
+    template <typename Request, typename Response>
+    friend class Client;
+    template <typename Request, typename Response>
+    friend class ServiceCall;
 
     Loan(PublisherPort& port, const PublisherPort::LoanedChunk& chunk, std::size_t count) noexcept
         : m_port(&port), m_chunk(chunk), m_count(count)

@@ -1,4 +1,4 @@
-/// A named participant of a domain; makes publishers and subscribers. Move-only handle; any thread may create with it.
+/// A named participant of a domain; makes publishers, subscribers, services and clients. Move-only handle; any thread may create with it.
 /// Endpoints may outlive it.
 #pragma once
 
@@ -19,8 +19,10 @@
 #include "zerocp/discovery/graph.hpp"
 #include "zerocp/pubsub/callback_group.hpp"
 #include "zerocp/pubsub/callback_subscriber.hpp"
+#include "zerocp/pubsub/client.hpp"
 #include "zerocp/pubsub/node_tasks.hpp"
 #include "zerocp/pubsub/publisher.hpp"
+#include "zerocp/pubsub/service.hpp"
 #include "zerocp/pubsub/subscriber.hpp"
 #include "zerocp/pubsub/timer.hpp"
 #include "zerocp/pubsub/type_name.hpp"
@@ -30,6 +32,15 @@ namespace ZeroCP
 
 using UntypedPublisher = Publisher<Slice<std::byte>>;
 using UntypedSubscriber = Subscriber<Slice<std::byte>>;
+
+struct ServiceInfo
+{
+    std::string name;
+    TypeInfo requestType;
+    TypeInfo responseType;
+    std::uint32_t servers{0};
+    std::uint32_t clients{0};
+};
 
 struct NodeOptions
 {
@@ -126,6 +137,46 @@ class [[nodiscard]] Node
     [[nodiscard]] Expected<UntypedSubscriber, Error> createSubscriber(std::string_view topic, const TypeInfo& type,
                                                                       const QoS& qos = {});
 
+    /// Answers requests with `callback(const Request&, Response&)` (types of fixed size) or
+    /// `callback(ServiceCall<Request, Response>)`, which may answer later. It runs in the node's executor, or in spinFor().
+    /// Several services of one name share its calls. Without `group` in the node's default group. Names are those of topics, somewhat shorter; errors as of createPublisher().
+    template <typename Request, typename Response, typename Callback>
+    [[nodiscard]] Expected<Service<Request, Response>, Error>
+    createService(std::string_view name, Callback callback, const ServiceOptions& options = {},
+                  const std::optional<CallbackGroup>& group = {})
+    {
+        using Made = Service<Request, Response>;
+        return makeService(name, typeInfoOf<Request>(), typeInfoOf<Response>(), options,
+                           Made::handlerOf(std::move(callback)))
+            .map(
+                [&](std::shared_ptr<ServicePort> port)
+                {
+                    auto task = std::make_shared<ServiceTask>(port, groupOr(group));
+                    tasks()->add(task);
+                    return Made(std::move(port), std::move(task));
+                });
+    }
+
+    /// Calls the services of that name; there need not be one yet. Answers are brought, and callbacks run, by the node's
+    /// executor, and by whoever is in call() or spinFor().
+    template <typename Request, typename Response>
+    [[nodiscard]] Expected<Client<Request, Response>, Error>
+    createClient(std::string_view name, const ClientOptions& options = {},
+                 const std::optional<CallbackGroup>& group = {})
+    {
+        return makeClient(name, typeInfoOf<Request>(), typeInfoOf<Response>(), options)
+            .map(
+                [&](std::shared_ptr<ClientPort> port)
+                {
+                    auto task = std::make_shared<ClientTask>(port, groupOr(group));
+                    tasks()->add(task);
+                    return Client<Request, Response>(std::move(port), std::move(task));
+                });
+    }
+
+    /// Services of the whole domain, also those that only clients have asked for. As graph().
+    [[nodiscard]] Expected<std::vector<ServiceInfo>, Error> services() const;
+
     /// Topics, nodes and endpoints of the whole domain as they are now, without those of dead processes. Control call:
     /// may wait for others' control calls up to ten seconds, then Timeout; Closed, Forked.
     [[nodiscard]] Expected<Graph, Error> graph() const;
@@ -163,11 +214,16 @@ class [[nodiscard]] Node
     explicit Node(std::shared_ptr<Membership> membership) noexcept : m_membership(std::move(membership)) {}
 
     [[nodiscard]] Expected<PublisherPort*, Error> makePublisher(std::string_view topic, const TypeInfo& type,
-                                                                const QoS& qos);
+                                                                const QoS& qos, std::uint32_t callDepth = 0);
     [[nodiscard]] Expected<SubscriberPort*, Error> makeSubscriber(std::string_view topic, const TypeInfo& type,
-                                                                  const QoS& qos);
+                                                                  const QoS& qos, std::uint32_t callDepth = 0);
+    [[nodiscard]] Expected<std::shared_ptr<ServicePort>, Error>
+    makeService(std::string_view name, const TypeInfo& request, const TypeInfo& response, const ServiceOptions& options,
+                ServicePort::Handler handler);
+    [[nodiscard]] Expected<std::shared_ptr<ClientPort>, Error>
+    makeClient(std::string_view name, const TypeInfo& request, const TypeInfo& response, const ClientOptions& options);
     [[nodiscard]] Expected<EndpointGrant, Error> request(PortKind kind, std::string_view topic, const TypeInfo& type,
-                                                         const QoS& qos);
+                                                         const QoS& qos, std::uint32_t callDepth);
 
     std::shared_ptr<Membership> m_membership;
 };

@@ -50,6 +50,15 @@ class PublisherPort
     /// Sends a loaned chunk of which `bytes` bytes are filled. The sequence, from 1. Timeout: see PublishError.
     [[nodiscard]] Expected<std::uint64_t, PublishError> publish(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
 
+    /// publish() to one reader of directedReaders(); who only listens in gets it too. Never waits. Timeout: that reader's
+    /// queue is full; NoSubscriber: it is gone. On error the loan is untouched.
+    [[nodiscard]] Expected<std::uint64_t, PublishError> publishTo(const LoanedChunk& loan, std::uint64_t bytes,
+                                                                  std::uint64_t reader) noexcept;
+
+    /// Endpoint ids of the readers that publishTo() reaches, if something has changed since `version`, which moves. Else
+    /// false, and `ids` is untouched.
+    [[nodiscard]] bool directedReaders(std::vector<std::uint64_t>& ids, std::uint64_t& version);
+
     /// Gives a loaned chunk back unpublished. Any thread; may end the port.
     void dropLoan(const LoanedChunk& loan) noexcept;
 
@@ -75,6 +84,7 @@ class PublisherPort
 
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
+    [[nodiscard]] const std::shared_ptr<Domain>& domain() const noexcept { return m_domain; }
 
   private:
     /// One subscriber.
@@ -83,14 +93,14 @@ class PublisherPort
         PairView m_pair;
         PortRecord* m_reader{nullptr};
         std::uint64_t m_roomUntil{0};  ///< places below have a slot: depth entries after what is known to be settled
-        std::uint64_t m_dropped{0};    ///< DropNewest: message x stands in place x - m_dropped
+        std::uint64_t m_dropped{0};    ///< DropNewest, or others' messages: message x stands in place x - m_dropped
         std::uint64_t m_returns{0};    ///< returns acted on
         std::uint64_t m_bit{0};        ///< the subscriber's holder bit
         std::uint64_t m_lastReader{0}; ///< bits of a word that only it and we hold
         std::uint32_t m_word{0};       ///< where m_bit is
         std::uint32_t m_holder{0};
         std::uint32_t m_record{0}; ///< of the pair
-        bool m_full{false};        ///< DropNewest: gets nothing of the message that is being published
+        bool m_full{false};        ///< DropNewest, or not meant: gets nothing of the message that is being published
         bool m_closed{false};      ///< nobody takes any more: gets nothing, keeps what it has
         std::uint64_t m_incarnation{0};
 

@@ -17,6 +17,10 @@ namespace ZeroCP
 
 template <typename Message>
 class Subscriber;
+template <typename Request, typename Response>
+class Client;
+template <typename Request, typename Response>
+class ServiceCall;
 
 template <typename Message>
 class [[nodiscard]] Sample
@@ -75,6 +79,10 @@ class [[nodiscard]] Sample
 
   private:
     friend class Subscriber<Message>;
+    template <typename Request, typename Response>
+    friend class Client;
+    template <typename Request, typename Response>
+    friend class ServiceCall;
 
     Sample(SubscriberPort& port, const SubscriberPort::HeldChunk& held) noexcept : m_port(&port), m_held(held)
     {

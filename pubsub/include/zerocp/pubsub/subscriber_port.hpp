@@ -21,6 +21,7 @@
 #include "zerocp/pubsub/event_books.hpp"
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
+#include "zerocp/pubsub/port_watch.hpp"
 
 namespace ZeroCP
 {
@@ -59,6 +60,8 @@ class SubscriberPort
 
     /// Whether take() has something, or something to count as lost. The owner's thread, like take(); takes nothing.
     [[nodiscard]] bool hasNext();
+    /// The same, and whether it may be taken now.
+    [[nodiscard]] PortWork work();
 
     /// What others hold to know whether the port still has its Subscriber: m_port is null when not. The owner's thread.
     struct Link
@@ -102,6 +105,11 @@ class SubscriberPort
     /// and may bring an earlier one.
     [[nodiscard]] std::int64_t nextEventNs() const;
 
+    /// From now on publishers that join do not take this port for one that answers. Services, when they close.
+    void retreat() noexcept;
+    /// How long to look before sleeping.
+    [[nodiscard]] std::chrono::nanoseconds spinTime() const noexcept { return m_spin; }
+
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
     [[nodiscard]] const PoolView& view() const noexcept { return m_view; }
@@ -132,7 +140,7 @@ class SubscriberPort
         HistoryView m_history{};
         std::uint64_t m_historyNext{0};    ///< after the pinned ones
         bool m_historyPending{false};      ///< messages from before m_join are still to come
-        std::uint64_t m_dropped{0};        ///< DropNewest: place x has message x + m_dropped
+        std::uint64_t m_dropped{0};        ///< DropNewest, or others' messages: place x has message x + m_dropped
         std::uint64_t m_droppedCounted{0}; ///< of the publisher's count, in m_missed
         std::uint64_t m_lifespanNs{0};     ///< older messages have expired; 0: none
         PortRecord* m_writer{nullptr};     ///< of the publisher, which may sleep until its queue has room

@@ -1,0 +1,57 @@
+/// A client in an executor: its answers are brought, and its callbacks run.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "zerocp/pubsub/client_port.hpp"
+#include "zerocp/pubsub/task.hpp"
+
+namespace ZeroCP
+{
+
+class ClientTask final : public Task
+{
+  public:
+    ClientTask(std::shared_ptr<ClientPort> port, const CallbackGroup& group)
+        : Task(group),
+          m_port(std::move(port)),
+          m_set(m_port->subscriberPort().poolSet()),
+          m_watch(m_port->subscriberPort().record())
+    {
+    }
+
+    void attach(const std::shared_ptr<Waiter>& waiter) override
+    {
+        m_port->attachTo(waiter == nullptr ? 0 : waiter->number());
+    }
+    void run(Reentry& reentry) override
+    {
+        static_cast<void>(m_port->runOne([&reentry] { reentry.open(); }));
+    }
+    [[nodiscard]] bool hasMore() override { return m_watch.found(m_port->work()); }
+    [[nodiscard]] bool arm() override
+    {
+        return m_watch.arm([this] { return m_port->work(); });
+    }
+    [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override
+    {
+        return m_watch.isDue(nowNs) || nowNs >= m_port->nextTimeNs();
+    }
+    [[nodiscard]] std::int64_t nextNs() const noexcept override
+    {
+        return std::min(m_watch.nextNs(), m_port->nextTimeNs());
+    }
+    [[nodiscard]] bool dependsOnOthers() const noexcept override { return true; }
+
+  protected:
+    void release() noexcept override {} // the handle closes the port
+
+  private:
+    const std::shared_ptr<ClientPort> m_port;
+    const std::shared_ptr<PoolSet> m_set; ///< keeps the record mapped, which the executor looks at to the end
+    PortWatch m_watch;
+};
+
+} // namespace ZeroCP

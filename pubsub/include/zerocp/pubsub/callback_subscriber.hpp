@@ -2,6 +2,8 @@
 /// leaves the topic.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -27,9 +29,14 @@ class SubscriptionTask : public Task
     {
         m_port.attachTo(waiter == nullptr ? 0 : waiter->number());
     }
-    [[nodiscard]] bool hasMore() override { return m_port.hasNext(); }
+    [[nodiscard]] bool hasMore() override { return !holdsTooMany() && m_port.hasNext(); }
     [[nodiscard]] bool arm() override
     {
+        if (holdsTooMany())
+        {
+            notifier::stayAwake(m_record); // messages change nothing
+            return false;
+        }
         notifier::markAsleep(m_record);
         static_cast<void>(notifier::afterMarking()); // [sync:sleep] then the last look
         const bool more = m_port.hasNext();
@@ -39,18 +46,34 @@ class SubscriptionTask : public Task
         }
         return more;
     }
-    [[nodiscard]] bool isDue(std::int64_t) const noexcept override { return notifier::isWoken(m_record); }
+    [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override
+    {
+        return notifier::isWoken(m_record) || nowNs >= nextNs();
+    }
+    [[nodiscard]] std::int64_t nextNs() const noexcept override { return m_retryNs.load(std::memory_order_relaxed); }
     [[nodiscard]] bool dependsOnOthers() const noexcept override { return true; }
 
     [[nodiscard]] const std::string& topic() const noexcept { return m_topic; }
     /// Any thread.
     [[nodiscard]] std::uint64_t missed() const noexcept { return m_record.m_missed.load(std::memory_order_relaxed); }
 
+  protected:
+    /// After each take(). If the application holds all the samples that it may, the next try comes after kRetry: nobody
+    /// says when it lets one go.
+    void noteTooManyHeld(bool tooMany) noexcept
+    {
+        constexpr std::chrono::nanoseconds kRetry = std::chrono::milliseconds(1);
+        m_retryNs.store(tooMany ? Waiter::now() + kRetry.count() : Waiter::kNever, std::memory_order_relaxed);
+    }
+
   private:
+    [[nodiscard]] bool holdsTooMany() const noexcept { return nextNs() != Waiter::kNever; }
+
     SubscriberPort& m_port;               ///< until release()
     const std::shared_ptr<PoolSet> m_set; ///< keeps m_record mapped, which the executor looks at to the end
     PortRecord& m_record;
     const std::string m_topic;
+    std::atomic<std::int64_t> m_retryNs{Waiter::kNever}; ///< written in Running
 };
 
 template <typename Message, typename Callback>
@@ -64,7 +87,9 @@ class MessageTask final : public SubscriptionTask
 
     void run(Reentry& reentry) override
     {
-        if (auto sample = m_subscriber.take())
+        auto sample = m_subscriber.take();
+        noteTooManyHeld(!sample && sample.error() == TakeError::TooManyHeld);
+        if (sample)
         {
             reentry.open();
             (*m_callback)(std::move(*sample));

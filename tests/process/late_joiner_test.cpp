@@ -87,10 +87,10 @@ class Witness
             }
             const std::uint64_t sequence = sample->info().sequence;
             const std::uint64_t missed = m_subscriber.missed();
-            if (**sample != sequence || (m_last && sequence != *m_last + 1 + (missed - m_missed)))
+            if (**sample != sequence || (m_last != 0 && sequence != m_last + 1 + (missed - m_missed)))
             {
                 ADD_FAILURE() << "message " << **sample << " with sequence " << sequence << " after "
-                              << m_last.value_or(0) << ", missed " << m_missed << " before and " << missed << " now";
+                              << m_last << ", missed " << m_missed << " before and " << missed << " now";
                 return false;
             }
             m_first = m_first ? m_first : sequence - missed;
@@ -107,7 +107,7 @@ class Witness
   private:
     Subscriber<std::uint64_t>& m_subscriber;
     std::optional<std::uint64_t> m_first;
-    std::optional<std::uint64_t> m_last;
+    std::uint64_t m_last{0}; ///< 0: none
     std::uint64_t m_missed{0};
     std::uint64_t m_received{0};
 };

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 
 #include "pubsub/pubsub_support.hpp"
 #include "support/child_process.hpp"
@@ -332,6 +333,7 @@ TEST(Executor, StopsFromASignalHandler)
     struct sigaction action{};
     action.sa_handler = stopIt;
     ASSERT_EQ(::sigaction(SIGUSR1, &action, nullptr), 0);
+    const pthread_t spinning = ::pthread_self();
     for (int round = 0; round < 100; ++round)
     {
         std::barrier step(2);
@@ -339,7 +341,7 @@ TEST(Executor, StopsFromASignalHandler)
             [&]
             {
                 step.arrive_and_wait();
-                ::kill(::getpid(), SIGUSR1);
+                ::pthread_kill(spinning, SIGUSR1);
             });
         step.arrive_and_wait();
         ASSERT_TRUE(scene.m_executor->spin());

@@ -502,7 +502,6 @@ TEST(WaitSet, OfAProcessThatIsKilledGivesItsRowBack)
 
     ASSERT_TRUE(child.kill(SIGKILL).killedBy(SIGKILL));
 
-    ASSERT_TRUE(recover(one.m_domain.number(), one.m_domain.root()));
     const auto first = WaitSet::create(one.m_node);
     const auto second = WaitSet::create(one.m_node);
     EXPECT_TRUE(first && second);

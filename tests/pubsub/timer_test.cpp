@@ -151,6 +151,7 @@ TEST(Timer, MayBeCancelledInItsCallbackAndResetByAnother)
     Executor executor;
     ASSERT_TRUE(executor.add(one.m_node));
     std::uint64_t calls = 0;
+    std::uint64_t resets = 0;
     Timer timer;
     timer = one.m_node
                 .createTimer(1us,
@@ -171,6 +172,7 @@ TEST(Timer, MayBeCancelledInItsCallbackAndResetByAnother)
                                             if (timer.isCancelled())
                                             {
                                                 timer.reset();
+                                                ++resets;
                                             }
                                         })
                            .value();
@@ -178,6 +180,7 @@ TEST(Timer, MayBeCancelledInItsCallbackAndResetByAnother)
     ASSERT_TRUE(executor.spin());
 
     EXPECT_EQ(calls, 3U);
+    EXPECT_EQ(resets, 2U) << "it was called without a reset";
 }
 
 TEST(Timer, MayBeDestroyedInItsCallback)

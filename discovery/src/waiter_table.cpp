@@ -19,6 +19,7 @@ WaiterTable Domain::waiterTable() const noexcept
 
 Expected<std::uint32_t, Error> Domain::addWaiter()
 {
+    recoverDeadOrWarn(); // what the dead had does not count
     Control control(*this);
     if (!control)
     {

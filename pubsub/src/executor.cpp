@@ -19,6 +19,7 @@ class Visit
     {
         if (m_result)
         {
+            m_core.takeStop(); // it was for us
             m_core.leave();
         }
     }
@@ -58,7 +59,6 @@ Expected<void, Error> Executor::spin()
     if (visit.result())
     {
         m_core->spin();
-        static_cast<void>(m_core->takeStop());
     }
     return visit.result();
 }
@@ -70,9 +70,7 @@ Expected<std::size_t, Error> Executor::spinSome()
     {
         return tl::unexpected(visit.result().error());
     }
-    const std::size_t callbacks = m_core->spinSome();
-    static_cast<void>(m_core->takeStop());
-    return callbacks;
+    return m_core->spinSome();
 }
 
 Expected<SpinResult, Error> Executor::spinUntil(const IsReady& isReady, std::chrono::nanoseconds timeout)
@@ -91,7 +89,7 @@ Expected<SpinResult, Error> Executor::spinUntil(const IsReady& isReady, std::chr
         {
             return SpinResult::Timeout;
         }
-        if (m_core->takeStop())
+        if (m_core->isStopped())
         {
             return SpinResult::Stopped;
         }

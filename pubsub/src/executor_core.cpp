@@ -1,6 +1,7 @@
 #include "executor_core.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ZeroCP
 {
@@ -46,7 +47,7 @@ ExecutorCore::~ExecutorCore()
 {
     for (Task* task = nullptr; m_queue.pop(task);)
     {
-        if (task != nullptr && task->m_hasGroup)
+        if (task != nullptr && std::exchange(task->m_hasGroup, false))
         {
             leaveGroup(*task); // puts the next of its group into the queue
         }
@@ -63,7 +64,7 @@ ExecutorCore::~ExecutorCore()
                 task->end(true, State::Detached);
             }
         }
-        task->m_listed.store(false, std::memory_order_release);
+        task->m_listed.store(0, std::memory_order_relaxed);
     }
     for (const Served& served : m_nodes)
     {
@@ -153,15 +154,11 @@ void ExecutorCore::work()
 std::size_t ExecutorCore::spinSome()
 {
     const std::uint64_t before = callbackCount();
-    while (!isStopped() && step(false, 0) == Step::Ran) // up to the token: what was ready before
-    {
-    }
+    look(false, 0); // the token is in the queue: nobody else is in here
+    // What comes behind these entries has had its callback or became ready later.
     for (std::uint32_t left = m_queued.load(std::memory_order_relaxed); left > 0 && !isStopped(); --left)
     {
-        if (step(false, 0) == Step::Looked)
-        {
-            break;
-        }
+        static_cast<void>(step(false, 0));
     }
     return static_cast<std::size_t>(callbackCount() - before);
 }
@@ -193,31 +190,31 @@ void ExecutorCore::park()
     m_parked.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void ExecutorCore::put(Task* task)
+void ExecutorCore::put(Task* task, bool isBusy)
 {
     const std::uint32_t before = m_queued.fetch_add(1, std::memory_order_seq_cst); // [sync:park]
     m_queue.push(task);
-    // One entry is for the caller, who takes the next one.
-    if (before != 0 && m_parked.load(std::memory_order_seq_cst) != 0)
+    if ((isBusy || before != 0) && m_parked.load(std::memory_order_seq_cst) != 0)
     {
         const std::lock_guard guard(m_parkMutex);
         m_parkCondition.notify_one();
     }
+    if (isBusy)
+    {
+        m_waiterHeld->wake(); // who has the token may be asleep, and nobody parked
+    }
 }
 
-void ExecutorCore::queueAsNext(Task& task)
+bool ExecutorCore::queueIfIdle(Task& task, bool isBusy)
 {
-    task.m_listed.store(true, std::memory_order_relaxed); // the queue orders it for who takes it out
-    put(&task);
-}
-
-bool ExecutorCore::queueIfIdle(Task& task)
-{
+    // Listed first: once it is Queued its handle may close it, and who has the token forget it.
+    task.m_listed.fetch_add(1, std::memory_order_relaxed);
     if (!task.change(State::Idle, State::Queued))
     {
+        task.m_listed.fetch_sub(1, std::memory_order_release);
         return false;
     }
-    queueAsNext(task);
+    put(&task, isBusy);
     return true;
 }
 
@@ -229,7 +226,7 @@ void ExecutorCore::execute(Task& task) noexcept
         return; // still listed: leaveGroup() will queue it
     }
     task.m_hasGroup = false;
-    task.m_listed.store(false, std::memory_order_release);
+    task.m_listed.fetch_sub(1, std::memory_order_release); // we keep it
     if (!task.begin())
     {
         leaveGroup(task); // closed meanwhile
@@ -261,23 +258,26 @@ void ExecutorCore::rest(Task& task, bool callEnds)
     const State to = more ? State::Queued : State::Idle;
     if (more)
     {
-        task.m_listed.store(true, std::memory_order_relaxed); // before others may find it in Queued
+        task.m_listed.fetch_add(1, std::memory_order_relaxed); // before others may find it in Queued
     }
     const bool open = callEnds ? task.end(true, to) : task.change(State::Running, to);
+    if (more && !open)
+    {
+        task.m_listed.fetch_sub(1, std::memory_order_release); // closing
+    }
     if (!open)
     {
-        task.m_listed.store(false, std::memory_order_release); // closing
         return;
     }
     if (more)
     {
-        put(&task);
+        put(&task, !callEnds);
         return;
     }
     // [sync:task] Idle first, then the look: who makes it due before that is seen here, later by who has the token.
     if (task.isDue(Waiter::now()))
     {
-        static_cast<void>(queueIfIdle(task));
+        static_cast<void>(queueIfIdle(task, !callEnds));
     }
     else if (task.nextNs() != Waiter::kNever)
     {
@@ -312,9 +312,14 @@ void ExecutorCore::meetNewTasks()
             if (task->state() == State::Detached)
             {
                 m_tasks.push_back(task);
+                task->m_listed.fetch_add(1, std::memory_order_relaxed);
                 if (task->change(State::Detached, State::Queued)) // its first run attaches it
                 {
-                    queueAsNext(*task);
+                    put(task.get());
+                }
+                else
+                {
+                    task->m_listed.fetch_sub(1, std::memory_order_relaxed); // closed
                 }
             }
         }
@@ -327,7 +332,7 @@ void ExecutorCore::forgetClosed()
                   [](const std::shared_ptr<Task>& task)
                   {
                       // Closed first: a task that is closed is not listed again.
-                      return task->state() == State::Closed && !task->m_listed.load(std::memory_order_acquire);
+                      return task->state() == State::Closed && task->m_listed.load(std::memory_order_acquire) == 0;
                   });
 }
 

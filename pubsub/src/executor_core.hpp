@@ -49,8 +49,8 @@ class ExecutorCore
 
     void stop() noexcept;
     [[nodiscard]] bool isStopped() const noexcept { return m_stop.load(std::memory_order_acquire); }
-    /// Whether it was stopped; then it no longer is.
-    [[nodiscard]] bool takeStop() noexcept { return m_stop.exchange(false, std::memory_order_acq_rel); }
+    /// From now on it is not stopped.
+    void takeStop() noexcept { m_stop.store(false, std::memory_order_relaxed); }
     [[nodiscard]] std::uint64_t callbackCount() const noexcept { return m_callbacks.load(std::memory_order_relaxed); }
 
   private:
@@ -63,9 +63,9 @@ class ExecutorCore
 
     void work();
     void park();
-    void put(Task* task);
-    bool queueIfIdle(Task& task);
-    void queueAsNext(Task& task);
+    /// Who puts in a first entry takes it himself, unless he is busy: then somebody is woken for it.
+    void put(Task* task, bool isBusy = false);
+    bool queueIfIdle(Task& task, bool isBusy = false);
     void execute(Task& task) noexcept;
     /// The task has been looked at in Running: queued again if there is more to do, else Idle. False: it is closing.
     void rest(Task& task, bool callEnds);

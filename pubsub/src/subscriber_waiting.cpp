@@ -68,7 +68,10 @@ bool SubscriberPort::hasHistory() noexcept
 
 void SubscriberPort::attachTo(std::uint32_t waiter) noexcept
 {
-    m_record->m_waiter.store(waiter, std::memory_order_relaxed); // ordered by the store in markAsleep()
+    if (!isForked()) // else it is the parent's
+    {
+        m_record->m_waiter.store(waiter, std::memory_order_relaxed); // ordered by the store in markAsleep()
+    }
 }
 
 std::shared_ptr<SubscriberPort::Link> SubscriberPort::link()

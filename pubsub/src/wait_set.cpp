@@ -51,7 +51,11 @@ class EventWaitable final : public Waitable
         return true;
     }
     void detach() noexcept override { m_core->m_link.set(nullptr); }
-    bool isGone() const noexcept override { return m_core.use_count() == 1; }
+    /// Who had the last handle may have triggered it before he went.
+    bool isGone() const noexcept override
+    {
+        return m_core.use_count() == 1 && !m_core->m_triggered.load(std::memory_order_relaxed);
+    }
     // [sync:user-event] Acquire. Partner: UserEvent::trigger().
     bool poll() override
     {
@@ -257,6 +261,12 @@ Expected<void, Error> WaitSet::attach(const Timer& timer, std::uint64_t id)
     {
         return failure(ErrorCode::Closed, "the timer was moved from or never created");
     }
+    if (timer.m_task != nullptr)
+    {
+        return failure(ErrorCode::ConfigInvalid, "what was to be attached with id " + std::to_string(id) +
+                                                     " is a timer with a callback, which its node's executor calls; "
+                                                     "create one without for a wait set");
+    }
     return attach(std::make_unique<TimerWaitable>(timer.m_core), id);
 }
 
@@ -277,11 +287,14 @@ Expected<void, Error> WaitSet::attach(std::unique_ptr<Waitable> what, std::uint6
     {
         return failure(ErrorCode::Closed, "this wait set was moved from or never created");
     }
+    if (m_members->waiter()->domain().isForked())
+    {
+        return failure(ErrorCode::Forked, "this wait set was created before fork(); create a new one in the child");
+    }
     if (!what->attach(m_members->waiter()))
     {
         return failure(ErrorCode::ConfigInvalid, "what was to be attached with id " + std::to_string(id) +
-                                                     " is attached to a wait set or has a callback already; detach it "
-                                                     "there first");
+                                                     " is attached to a wait set already; detach it there first");
     }
     m_members->add(std::move(what), id);
     return {};

@@ -68,6 +68,59 @@ struct Channel
     std::atomic<std::uint64_t> m_slot{0};
 };
 
+/// Two waiters' rows as a discovery segment has them.
+struct Rows
+{
+    [[nodiscard]] WaiterTable table() { return {m_rows, &m_count}; }
+
+    WaiterRecord m_rows[2]{};
+    std::atomic<std::uint32_t> m_count{2};
+};
+
+/// A waiter that sleeps for several ports, without a slice.
+struct ManyPorts
+{
+    void publish(std::size_t port, std::uint64_t value, const WaiterTable& waiters)
+    {
+        m_slots[port].store(value, std::memory_order_release);
+        if (!notifier::registerProcess())
+        {
+            std::atomic_thread_fence(std::memory_order_seq_cst); // [sync:sleep] nobody else fences for us
+        }
+        notifier::wakeIfAsleep(m_ports[port], waiters);
+    }
+
+    [[nodiscard]] bool all(std::uint64_t value) const
+    {
+        return m_slots[0].load(std::memory_order_acquire) == value &&
+               m_slots[1].load(std::memory_order_acquire) == value;
+    }
+
+    void waitForAll(std::uint64_t value, WaiterRecord& waiter)
+    {
+        while (!all(value))
+        {
+            const std::uint32_t seen = notifier::signalsOf(waiter);
+            for (PortRecord& port : m_ports)
+            {
+                notifier::markAsleep(port);
+            }
+            static_cast<void>(notifier::afterMarking());
+            if (!all(value))
+            {
+                notifier::sleep(waiter, seen, std::chrono::hours(1));
+            }
+            for (PortRecord& port : m_ports)
+            {
+                notifier::stayAwake(port);
+            }
+        }
+    }
+
+    PortRecord m_ports[2]{};
+    std::atomic<std::uint64_t> m_slots[2]{};
+};
+
 TEST(Notifier, AnnouncedSleepEndsByStayingAwake)
 {
     PortRecord port{};
@@ -139,6 +192,113 @@ TEST(Notifier, NoWakeUpIsLostInAHundredThousandPingPongs)
     EXPECT_EQ(pong.m_slot.load(), kRounds);
     EXPECT_EQ(stateOf(ping.m_port), Sleep::Awake);
     EXPECT_EQ(stateOf(pong.m_port), Sleep::Awake);
+}
+
+TEST(Notifier, APortOfAWaiterWakesItsRowOnly)
+{
+    Rows rows;
+    PortRecord port{};
+    port.m_waiter.store(2);
+    static_cast<void>(notifier::announceSleep(port));
+    const std::uint32_t seen = notifier::signalsOf(rows.m_rows[1]);
+
+    notifier::wakeIfAsleep(port, rows.table());
+
+    EXPECT_TRUE(notifier::isWoken(port));
+    EXPECT_EQ(notifier::signalsOf(rows.m_rows[0]), 0U);
+    EXPECT_NE(notifier::signalsOf(rows.m_rows[1]), seen);
+    notifier::sleep(rows.m_rows[1], seen, std::chrono::hours(1)); // returns at once
+    EXPECT_EQ(rows.m_rows[1].m_asleep.load(), 0U);
+}
+
+TEST(Notifier, APortWhoseRowNobodyKnowsWakesItsOwnWord)
+{
+    Rows rows;
+    const WaiterTable tables[] = {rows.table(), {}};
+    for (const WaiterTable& table : tables)
+    {
+        for (const std::uint32_t number : {0U, 3U, ~0U})
+        {
+            PortRecord port{};
+            port.m_waiter.store(number); // what a peer may have written
+            static_cast<void>(notifier::announceSleep(port));
+
+            notifier::wakeIfAsleep(port, table);
+
+            EXPECT_TRUE(notifier::sleep(port, std::chrono::hours(1))) << "returns at once";
+            EXPECT_EQ(notifier::signalsOf(rows.m_rows[0]) + notifier::signalsOf(rows.m_rows[1]), 0U);
+        }
+    }
+}
+
+TEST(Notifier, AWaiterThatWasWokenSinceItLookedDoesNotSleep)
+{
+    WaiterRecord waiter{};
+    const std::uint32_t seen = notifier::signalsOf(waiter);
+
+    notifier::wake(waiter);
+    notifier::sleep(waiter, seen, std::chrono::hours(1));
+
+    EXPECT_EQ(waiter.m_asleep.load(), 0U);
+    notifier::sleep(waiter, notifier::signalsOf(waiter), std::chrono::nanoseconds(-1)); // nor for no time
+    notifier::sleep(waiter, notifier::signalsOf(waiter), std::chrono::milliseconds(1));
+    EXPECT_EQ(waiter.m_asleep.load(), 0U);
+}
+
+TEST(Notifier, NoWakeUpOfAWaiterIsLostInAHundredThousandPingPongs)
+{
+    constexpr std::uint64_t kRounds = 100000;
+    const test::Watchdog watchdog(120);
+    Rows rows;
+    ManyPorts ping;
+    ManyPorts pong;
+    for (int port = 0; port < 2; ++port)
+    {
+        ping.m_ports[port].m_waiter.store(1);
+        pong.m_ports[port].m_waiter.store(2);
+    }
+
+    std::thread echo(
+        [&]
+        {
+            for (std::uint64_t round = 1; round <= kRounds; ++round)
+            {
+                ping.waitForAll(round, rows.m_rows[0]);
+                pong.publish(0, round, rows.table());
+                pong.publish(1, round, rows.table());
+            }
+        });
+    for (std::uint64_t round = 1; round <= kRounds; ++round)
+    {
+        ping.publish(round % 2, round, rows.table());
+        ping.publish((round + 1) % 2, round, rows.table());
+        pong.waitForAll(round, rows.m_rows[1]);
+    }
+    echo.join();
+
+    EXPECT_TRUE(pong.all(kRounds));
+    EXPECT_EQ(rows.m_rows[0].m_asleep.load() + rows.m_rows[1].m_asleep.load(), 0U);
+}
+
+TEST(Notifier, AWakeOfAWaiterCrossesProcesses)
+{
+    void* memory = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    auto* waiter = ::new (memory) WaiterRecord{};
+    test::Child sleeper(
+        [waiter]
+        {
+            notifier::sleep(*waiter, 0, std::chrono::hours(1));
+            return 0;
+        });
+    while (waiter->m_asleep.load() == 0)
+    {
+        std::this_thread::yield();
+    }
+
+    notifier::wake(*waiter);
+
+    EXPECT_EQ(sleeper.wait(), 0);
+    ::munmap(memory, 4096);
 }
 
 TEST(Notifier, OfSeveralPublishersOneWakesTheWaiter)

@@ -1,5 +1,6 @@
 #include "zerocp/discovery/discovery_layout.hpp"
 
+#include <cstddef>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -51,6 +52,10 @@ TEST(DiscoveryLayout, HasTheSizesThatOtherBuildsRelyOn)
     EXPECT_EQ(sizeof(TopicRecord), 808U);
     EXPECT_EQ(sizeof(EndpointRecord), 80U);
     EXPECT_EQ(sizeof(PoolSetRecord), 80U);
+    EXPECT_EQ(sizeof(WaiterRecord), 64U);
+    EXPECT_EQ(offsetof(WaiterRecord, m_signal), 8U);
+    EXPECT_EQ(offsetof(WaiterRecord, m_wantsGraph), 16U);
+    EXPECT_EQ(offsetof(DiscoveryHeader, m_waiters) - offsetof(DiscoveryHeader, m_poolSets), sizeof(Table));
 }
 
 } // namespace ZeroCP

@@ -286,6 +286,58 @@ TEST(Examples, ATalkerWhoseReaderLeavesEndsCleanly)
     EXPECT_TRUE(talker.finish().succeeded());
 }
 
+TEST(Examples, WaitSetHearsItsTimerAndATalkerUntilCtrlC)
+{
+    const TestDomain domain;
+    Program example(domain, "wait_set", {"--period", "5"});
+    ASSERT_TRUE(example.waitFor("waiting\n")) << example.output();
+    Program talker(domain, "talker", {"--count", "3", "--rate", "100", "--topic", "greetings"});
+    EXPECT_TRUE(talker.finish().succeeded()) << talker.output();
+    ASSERT_TRUE(example.waitFor("heard a greeting")) << example.output();
+    ASSERT_TRUE(example.waitFor("temperature 20.2")) << example.output();
+
+    example.signal(SIGINT);
+
+    EXPECT_TRUE(example.finish().succeeded());
+    EXPECT_TRUE(contains(example.output(), "stopped after "));
+}
+
+TEST(Examples, ExecutorHandlesWhatItsTimerMakesAndEndsByItself)
+{
+    const TestDomain domain;
+    Program example(domain, "executor", {"--seconds", "1"});
+
+    EXPECT_TRUE(example.finish().succeeded()) << example.output();
+    EXPECT_TRUE(contains(example.output(), "spinning\n1 s: "));
+    EXPECT_TRUE(contains(example.output(), "made "));
+    EXPECT_TRUE(contains(example.output(), "missed 0\n"));
+}
+
+TEST(Examples, LidarListenerReceivesScansOfVaryingLength)
+{
+    const TestDomain domain;
+    Program listener(domain, "lidar", {"listener", "--count", "5"});
+    ASSERT_TRUE(listener.waitFor("listening\n")) << listener.output();
+    Program talker(domain, "lidar", {"talker", "--count", "5", "--rate", "100"});
+
+    EXPECT_TRUE(talker.finish().succeeded()) << talker.output();
+    EXPECT_TRUE(listener.finish().succeeded()) << listener.output();
+    EXPECT_TRUE(contains(talker.output(), "scan 1: 2841 points\n"));
+    EXPECT_TRUE(contains(listener.output(), "scan 1: 2841 points, the farthest at 10.0 m\n"));
+    EXPECT_TRUE(contains(listener.output(), "scan 5: 1041 points, the farthest at 10.0 m\n"));
+    EXPECT_TRUE(contains(listener.output(), "received 5 scans, "));
+    EXPECT_TRUE(contains(listener.output(), ", missed 0\n"));
+}
+
+TEST(Examples, LidarRefusesAnUnknownMode)
+{
+    const TestDomain domain;
+    Program example(domain, "lidar", {"reader"});
+
+    EXPECT_TRUE(example.finish().exitedWith(2));
+    EXPECT_TRUE(contains(example.output(), "expected talker or listener"));
+}
+
 struct Endless
 {
     std::string m_program;
@@ -313,13 +365,15 @@ TEST_P(ExampleThatRunsForEver, EndsCleanlyWhenASignalSaysSo)
 
 INSTANTIATE_TEST_SUITE_P(
     Signal, ExampleThatRunsForEver,
-    ::testing::Values(Endless{"talker", {}, "saying [hello 2]", SIGINT},
-                      Endless{"talker", {}, "saying [hello 2]", SIGTERM}, Endless{"listener", {}, "listening", SIGINT},
-                      Endless{"listener", {}, "listening", SIGTERM},
-                      Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGINT},
-                      Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGTERM},
-                      Endless{"camera_listener", {}, "listening", SIGINT},
-                      Endless{"camera_listener", {}, "listening", SIGTERM}),
+    ::testing::Values(
+        Endless{"talker", {}, "saying [hello 2]", SIGINT}, Endless{"talker", {}, "saying [hello 2]", SIGTERM},
+        Endless{"listener", {}, "listening", SIGINT}, Endless{"listener", {}, "listening", SIGTERM},
+        Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGINT},
+        Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGTERM},
+        Endless{"camera_listener", {}, "listening", SIGINT}, Endless{"camera_listener", {}, "listening", SIGTERM},
+        Endless{"wait_set", {}, "waiting", SIGTERM}, Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGINT},
+        Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGTERM}, Endless{"lidar", {"listener"}, "listening", SIGINT},
+        Endless{"lidar", {"talker"}, "scan 2: ", SIGTERM}),
     [](const ::testing::TestParamInfo<Endless>& test)
     {
         std::string name = test.param.m_program + (test.param.m_signal == SIGINT ? "Int" : "Term");
@@ -351,7 +405,8 @@ TEST_P(ExampleWithOptions, ExplainsItself)
 }
 
 INSTANTIATE_TEST_SUITE_P(Every, ExampleWithOptions,
-                         ::testing::Values("talker", "listener", "yaml_config", "camera_talker", "camera_listener"),
+                         ::testing::Values("talker", "listener", "yaml_config", "camera_talker", "camera_listener",
+                                           "wait_set", "executor", "lidar"),
                          [](const ::testing::TestParamInfo<std::string>& test)
                          {
                              std::string name = test.param;

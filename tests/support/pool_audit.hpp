@@ -20,14 +20,14 @@
 namespace ZeroCP::test
 {
 
-/// Both files of a pool set, mapped read-only.
+/// Both files of a pool set, mapped read-only, unless a test wants to write to the management file.
 class MappedSet
 {
   public:
     /// `baseName`: "zerocp.<domain>.<set>".
-    MappedSet(const std::filesystem::path& root, const std::string& baseName)
+    MappedSet(const std::filesystem::path& root, const std::string& baseName, AccessMode access = AccessMode::READ_ONLY)
     {
-        auto management = SharedMemory::open(root, baseName + ".mgmt", AccessMode::READ_ONLY);
+        auto management = SharedMemory::open(root, baseName + ".mgmt", access);
         auto data = SharedMemory::open(root, baseName + ".data", AccessMode::READ_ONLY);
         if (!management || !data)
         {

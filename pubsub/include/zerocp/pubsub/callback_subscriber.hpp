@@ -2,6 +2,8 @@
 /// leaves the topic.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>

@@ -51,8 +51,8 @@ class Task : public std::enable_shared_from_this<Task>
     Task& operator=(const Task&) = delete;
     virtual ~Task() = default;
 
-    /// By the handle. When it returns no callback of the task runs, but for those that the calling thread is in; what the
-    /// task uses is released then or when they end.
+    /// By the handle. When it returns no callback of the task runs, and what the task uses is released. Called from a
+    /// callback of the task it does not wait: the last one that ends releases.
     void close() noexcept;
 
     // What the executor asks. Those that are not const are called by one thread at a time, in state Running.
@@ -109,9 +109,9 @@ class Task : public std::enable_shared_from_this<Task>
 
     std::atomic<std::uint32_t> m_word{static_cast<std::uint32_t>(State::Detached)};
     std::shared_ptr<CallbackGroup::Core> m_group;
-    std::atomic<bool> m_listed{false}; ///< stands in a queue, so it must not be freed
-    bool m_attached{false};            ///< Running only
-    bool m_hasGroup{false};            ///< its turn in the group has come; set before it is queued again
+    std::atomic<std::uint32_t> m_listed{0}; ///< entries of queues, there or on their way: then it must not be freed
+    bool m_attached{false};                 ///< Running only
+    bool m_hasGroup{false};                 ///< its turn in the group has come; set before it is queued again
 };
 
 } // namespace ZeroCP

@@ -34,14 +34,15 @@ class [[nodiscard]] WaitSet
     /// is what wait() answers; several things may share one. While it is attached take() and wait() of the subscriber work
     /// as before. Allocates.
     ///
-    /// ConfigInvalid if it belongs to another domain or is attached to a wait set already; Closed if either is empty.
+    /// ConfigInvalid if it belongs to another domain or is attached to a wait set already; Closed if either is empty;
+    /// Forked.
     template <typename Message>
     Expected<void, Error> attach(Subscriber<Message>& subscriber, std::uint64_t id)
     {
         return attachPort(subscriber.m_port, id);
     }
-    /// Ready once per moment of the timer's grid that has come, or for several that have passed. Not for timers with a
-    /// callback, which an executor waits for.
+    /// Ready once per moment of the timer's grid that has come, or for several that have passed. ConfigInvalid also for a
+    /// timer with a callback, which an executor waits for.
     Expected<void, Error> attach(const Timer& timer, std::uint64_t id);
     /// Ready once after trigger().
     Expected<void, Error> attach(const UserEvent& event, std::uint64_t id);

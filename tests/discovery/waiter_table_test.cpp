@@ -1,0 +1,168 @@
+// Rows of waiters in the discovery segment: Domain::addWaiter() and what becomes of them.
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "discovery/discovery_support.hpp"
+#include "support/child_process.hpp"
+#include "zerocp/core/notifier.hpp"
+
+namespace ZeroCP
+{
+
+using test::ChildProcess;
+using test::configOf;
+using test::contains;
+using test::endpoint;
+using test::joined;
+using test::Peer;
+using test::TestDomain;
+
+namespace
+{
+
+std::shared_ptr<Domain> joinedWithLimit(const TestDomain& domain, std::uint32_t endpoints)
+{
+    Config config = configOf(domain);
+    config.limits.endpoints = endpoints;
+    return Domain::join(config, domain.root()).value();
+}
+
+TEST(WaiterTable, GivesEveryWaiterARowOfItsOwn)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    std::set<std::uint32_t> rows;
+    for (int i = 0; i < 200; ++i) // more than fit a page
+    {
+        const auto row = membership->addWaiter();
+        ASSERT_TRUE(row) << row.error().message();
+        EXPECT_TRUE(rows.insert(*row).second);
+        EXPECT_EQ(membership->waiter(*row).m_asleep.load(), 0U);
+    }
+}
+
+TEST(WaiterTable, GivesAFreedRowOutAgainWithoutItsFormerUsersWishes)
+{
+    const TestDomain domain;
+    const auto membership = joinedWithLimit(domain, 1);
+    const std::uint32_t row = membership->addWaiter().value();
+    membership->waiter(row).m_wantsGraph.store(1);
+    membership->waiter(row).m_asleep.store(1);
+    notifier::wake(membership->waiter(row));
+    membership->waiter(row).m_asleep.store(1);
+    EXPECT_TRUE(contains(membership->addWaiter().error().message(), "limits.endpoints"));
+
+    membership->removeWaiter(row);
+
+    EXPECT_EQ(membership->addWaiter().value(), row);
+    EXPECT_EQ(membership->waiter(row).m_wantsGraph.load(), 0U);
+    EXPECT_EQ(membership->waiter(row).m_asleep.load(), 0U);
+}
+
+TEST(WaiterTable, GivesTheRowsOfAKilledProcessBackAndKeepsThoseOfOthers)
+{
+    const TestDomain domain;
+    const auto membership = joinedWithLimit(domain, 3);
+    const std::uint32_t mine = membership->addWaiter().value();
+    ChildProcess child(
+        [&](Peer& parent)
+        {
+            const auto other = joined(domain);
+            const bool two = other->addWaiter() && other->addWaiter();
+            parent.tell(two ? "two" : "none");
+            parent.pause();
+            return two;
+        });
+    ASSERT_EQ(child.hear(), "two");
+    ASSERT_EQ(membership->addWaiter().error().code(), ErrorCode::LimitReached);
+
+    ASSERT_TRUE(child.kill(SIGKILL).killedBy(SIGKILL));
+
+    std::set<std::uint32_t> rows{mine};
+    rows.insert(membership->addWaiter().value()); // recovers first
+    rows.insert(membership->addWaiter().value());
+    EXPECT_EQ(rows.size(), 3U);
+    EXPECT_EQ(membership->addWaiter().error().code(), ErrorCode::LimitReached);
+}
+
+TEST(WaiterTable, InAForkedChildGivesAndTakesNothing)
+{
+    const TestDomain domain;
+    const auto membership = joinedWithLimit(domain, 1);
+    const std::uint32_t row = membership->addWaiter().value();
+    ChildProcess child(
+        [&](Peer&)
+        {
+            EXPECT_EQ(membership->addWaiter().error().code(), ErrorCode::Forked);
+            membership->removeWaiter(row);
+            return true;
+        });
+    ASSERT_TRUE(child.wait().succeeded());
+
+    EXPECT_EQ(membership->addWaiter().error().code(), ErrorCode::LimitReached) << "the row is still the parent's";
+}
+
+TEST(WaiterTable, WakesForTheGraphWhoWantsIt)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    WaiterRecord& wants = membership->waiter(membership->addWaiter().value());
+    WaiterRecord& doesNot = membership->waiter(membership->addWaiter().value());
+    wants.m_wantsGraph.store(1);
+    const std::uint32_t seen = notifier::signalsOf(wants);
+    const std::uint32_t other = notifier::signalsOf(doesNot);
+
+    const auto port = endpoint(membership, PortKind::Publisher);
+    ASSERT_TRUE(port);
+
+    EXPECT_NE(notifier::signalsOf(wants), seen);
+    EXPECT_EQ(notifier::signalsOf(doesNot), other);
+}
+
+TEST(WaiterTable, WakesForTheGraphAcrossProcesses)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    WaiterRecord& waiter = membership->waiter(membership->addWaiter().value());
+    ChildProcess child(
+        [&](Peer& parent)
+        {
+            const auto other = joined(domain);
+            parent.tell("joined");
+            parent.pause();
+            return static_cast<bool>(endpoint(other, PortKind::Publisher));
+        });
+    ASSERT_EQ(child.hear(), "joined");
+    waiter.m_wantsGraph.store(1);
+    const std::uint32_t seen = notifier::signalsOf(waiter);
+    child.tell("go on");
+
+    notifier::sleep(waiter, seen, std::chrono::hours(1));
+
+    EXPECT_NE(notifier::signalsOf(waiter), seen);
+    EXPECT_TRUE(child.wait().succeeded());
+}
+
+TEST(WaiterTable, TellsNobodyWhoseRowWasGivenBack)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    const std::uint32_t row = membership->addWaiter().value();
+    membership->waiter(row).m_wantsGraph.store(1);
+    membership->removeWaiter(row);
+    const std::uint32_t seen = notifier::signalsOf(membership->waiter(row));
+
+    const auto port = endpoint(membership, PortKind::Publisher);
+    ASSERT_TRUE(port);
+
+    EXPECT_EQ(notifier::signalsOf(membership->waiter(row)), seen);
+}
+
+} // namespace
+
+} // namespace ZeroCP

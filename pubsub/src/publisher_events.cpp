@@ -1,5 +1,5 @@
 // PublisherPort's QoS events: the books that it keeps for its subscribers and for itself.
-#include <algorithm>
+#include <limits>
 
 #include "zerocp/core/monotonic_clock.hpp"
 #include "zerocp/pubsub/publisher_port.hpp"
@@ -10,14 +10,7 @@ namespace ZeroCP
 /// Before the message is in any slot: who takes it finds the books as they are with it.
 [[gnu::noinline]] void PublisherPort::keepBooks(std::uint64_t nowNs) noexcept
 {
-    if (m_events.m_deadlineNs != 0)
-    {
-        m_events.m_deadlines.note(nowNs, m_events.m_deadlineNs);
-    }
-    if (m_events.m_leaseNs != 0)
-    {
-        static_cast<void>(m_record->m_leases.note(nowNs, m_events.m_leaseNs));
-    }
+    m_books->noteMessage(nowNs);
     for (const Connection& connection : m_connections)
     {
         if (const std::uint64_t periodNs = connection.periodNs(); periodNs != 0) // once: a peer may write there
@@ -29,12 +22,12 @@ namespace ZeroCP
 
 void PublisherPort::assertLiveliness() noexcept
 {
-    if (m_events.m_leaseNs == 0 || !m_gate.adopt())
+    if (!m_books->hasLease() || !m_gate.adopt())
     {
         return;
     }
     const Busy busy(*this);
-    if (m_record->m_leases.note(monotonicNs(), m_events.m_leaseNs))
+    if (m_books->noteAlive(monotonicNs()))
     {
         // [sync:sleep] After the book; the sleeper announces itself, runs a barrier on this core and then looks at it.
         std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -42,55 +35,24 @@ void PublisherPort::assertLiveliness() noexcept
     }
 }
 
-Deadlines PublisherPort::deadlinesAt(std::uint64_t nowNs) const noexcept
-{
-    return m_events.m_deadlineNs == 0 ? Deadlines{} : m_events.m_deadlines.at(nowNs, m_events.m_deadlineNs);
-}
-
-Leases PublisherPort::leasesAt(std::uint64_t nowNs) const noexcept
-{
-    return m_events.m_leaseNs == 0 ? Leases{} : m_record->m_leases.at(nowNs, m_events.m_leaseNs);
-}
-
 EventCount PublisherPort::deadlineMissed()
 {
-    if (!m_gate.adopt())
-    {
-        return {}; // a forked child's
-    }
-    const Deadlines deadlines = deadlinesAt(monotonicNs());
-    return m_events.m_deadlinesRead.read(deadlines.m_count, deadlines.m_lastNs);
+    return m_gate.adopt() ? m_events.deadlineMissed() : EventCount{}; // a forked child has none
 }
 
 EventCount PublisherPort::livelinessLost()
 {
-    if (!m_gate.adopt())
-    {
-        return {}; // a forked child's
-    }
-    const Leases leases = leasesAt(monotonicNs());
-    return m_events.m_leasesRead.read(leases.m_lost, leases.m_lostNs);
+    return m_gate.adopt() ? m_events.livelinessLost() : EventCount{};
 }
 
 std::uint32_t PublisherPort::newEvents()
 {
-    if ((m_events.m_deadlineNs == 0 && m_events.m_leaseNs == 0) || !m_gate.adopt())
-    {
-        return 0;
-    }
-    const std::uint64_t nowNs = monotonicNs();
-    return (m_events.m_deadlinesRead.isBehind(deadlinesAt(nowNs).m_count) ? bitOf(QosEvent::DeadlineMissed) : 0U) |
-           (m_events.m_leasesRead.isBehind(leasesAt(nowNs).m_lost) ? bitOf(QosEvent::LivelinessLost) : 0U);
+    return m_books->isEmpty() || !m_gate.adopt() ? 0 : m_events.newEvents();
 }
 
 std::int64_t PublisherPort::nextEventNs() const
 {
-    if ((m_events.m_deadlineNs == 0 && m_events.m_leaseNs == 0) || isForked())
-    {
-        return std::numeric_limits<std::int64_t>::max();
-    }
-    const std::uint64_t nowNs = monotonicNs();
-    return detail::momentOf(std::min(deadlinesAt(nowNs).m_nextNs, leasesAt(nowNs).m_nextNs));
+    return isForked() ? std::numeric_limits<std::int64_t>::max() : m_events.nextEventNs();
 }
 
 } // namespace ZeroCP

@@ -91,7 +91,7 @@ void PublisherPort::findNewSubscribers() noexcept
 void PublisherPort::rebuildMasks() noexcept
 {
     std::fill(m_masks.begin(), m_masks.end(), 0);
-    m_keepsBooks = m_events.m_deadlineNs != 0 || m_events.m_leaseNs != 0;
+    m_keepsBooks = !m_books->isEmpty();
     m_isPlain = m_history.m_head == nullptr && !m_connections.empty();
     for (Connection& connection : m_connections)
     {

@@ -40,10 +40,10 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
       m_ledger(view.maxChunks(), view.holderWords()),
       m_foreignDrops(grant.m_limit),
       m_domain(std::move(domain)),
-      m_grant(std::move(grant))
+      m_grant(std::move(grant)),
+      m_books(std::make_shared<PublisherBooks>(*m_record, m_grant.m_set)),
+      m_events(m_books)
 {
-    m_events.m_deadlineNs = m_record->m_deadlineNs.load(std::memory_order_relaxed);
-    m_events.m_leaseNs = m_record->m_leaseNs.load(std::memory_order_relaxed);
     if (const auto history = view.historyOf(m_me.m_port))
     {
         m_history = *history;
@@ -150,6 +150,7 @@ void PublisherPort::close() noexcept
         return; // the parent's; the child's copy of this object is left alone
     }
     m_gate.close();
+    m_books->close();
     if (m_loans.close())
     {
         finish();

@@ -259,4 +259,19 @@ std::int64_t SubscriberPort::nextEventNs() const
     return detail::momentOf(std::min(nextNs, deadlinesAt(nowNs).m_nextNs));
 }
 
+bool SubscriberPort::readEvent(QosEventInfo& info)
+{
+    const std::uint32_t bits = newEvents();
+    info.event = static_cast<QosEvent>(bits & (~bits + 1)); // the lowest
+    switch (info.event)
+    {
+    case QosEvent::DeadlineMissed: info.count = deadlineMissed(); return true;
+    case QosEvent::LivelinessChanged: info.liveliness = livelinessChanged(); return true;
+    case QosEvent::MessageLost: info.count = messageLost(); return true;
+    case QosEvent::Expired: info.count = expired(); return true;
+    case QosEvent::LivelinessLost: break; // a publisher's
+    }
+    return false;
+}
+
 } // namespace ZeroCP

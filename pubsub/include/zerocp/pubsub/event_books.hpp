@@ -1,24 +1,14 @@
-/// A port's own part in its QoS events: what it has promised or asked for, sums over those who are gone, and what its
-/// handle has read. The port's owner thread.
+/// A subscriber port's own part in its QoS events: what it has asked for, sums over those who are gone, and what its handle
+/// has read. The port's owner thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "zerocp/core/deadline_book.hpp"
 #include "zerocp/pubsub/qos_events.hpp"
 
 namespace ZeroCP
 {
-
-struct PublisherEvents
-{
-    std::uint64_t m_deadlineNs{0}; ///< offered; 0: none
-    std::uint64_t m_leaseNs{0};    ///< ManualByTopic; 0: none
-    DeadlineBook m_deadlines{};    ///< of its messages, whoever gets them
-    detail::EventCursor m_deadlinesRead;
-    detail::EventCursor m_leasesRead;
-};
 
 struct SubscriberEvents
 {

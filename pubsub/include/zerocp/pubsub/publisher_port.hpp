@@ -22,9 +22,9 @@
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/pubsub/chunk_ledger.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
-#include "zerocp/pubsub/event_books.hpp"
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
+#include "zerocp/pubsub/publisher_books.hpp"
 
 namespace ZeroCP
 {
@@ -81,6 +81,8 @@ class PublisherPort
     /// CLOCK_MONOTONIC time at which newEvents() may change though nobody does anything: the next deadline or lease to run
     /// out. The greatest number if there is none. As cheap.
     [[nodiscard]] std::int64_t nextEventNs() const;
+    /// For readers of their own, on any thread.
+    [[nodiscard]] const std::shared_ptr<PublisherBooks>& books() const noexcept { return m_books; }
 
     [[nodiscard]] std::uint64_t id() const noexcept { return m_grant.m_id; }
     [[nodiscard]] const std::string& topic() const noexcept { return m_grant.m_topic; }
@@ -189,8 +191,6 @@ class PublisherPort
     void wakeReceivers() noexcept;
     void finish() noexcept;
     void keepBooks(std::uint64_t nowNs) noexcept;
-    [[nodiscard]] Deadlines deadlinesAt(std::uint64_t nowNs) const noexcept;
-    [[nodiscard]] Leases leasesAt(std::uint64_t nowNs) const noexcept;
 
     [[nodiscard]] std::uint64_t ownBit(std::uint32_t word) const noexcept { return m_ownWord == word ? m_ownBit : 0; }
     [[nodiscard]] std::uint64_t tagOf(std::uint64_t sequence) const noexcept
@@ -236,7 +236,8 @@ class PublisherPort
     boost::lockfree::queue<std::uint32_t> m_foreignDrops; ///< chunks of loans that other threads have dropped
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
-    PublisherEvents m_events;
+    std::shared_ptr<PublisherBooks> m_books;
+    PublisherBookReader m_events; ///< of the handle
 };
 
 inline void PublisherPort::enter() noexcept

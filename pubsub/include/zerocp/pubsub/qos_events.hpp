@@ -49,6 +49,14 @@ enum class QosEvent : std::uint32_t
 
 [[nodiscard]] std::string_view toString(QosEvent event) noexcept;
 
+/// What a callback of events gets.
+struct QosEventInfo
+{
+    QosEvent event{QosEvent::DeadlineMissed};
+    EventCount count{};            ///< all events but LivelinessChanged
+    LivelinessStatus liveliness{}; ///< LivelinessChanged
+};
+
 namespace detail
 {
 

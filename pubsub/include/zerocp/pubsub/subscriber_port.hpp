@@ -104,6 +104,8 @@ class SubscriberPort
     /// out. The greatest number if there is none. As cheap. A publisher that comes, leaves or is found dead moves the epoch
     /// and may bring an earlier one.
     [[nodiscard]] std::int64_t nextEventNs() const;
+    /// Reads one of newEvents(). False: there is none.
+    [[nodiscard]] bool readEvent(QosEventInfo& info);
 
     /// From now on publishers that join do not take this port for one that answers. Services, when they close.
     void retreat() noexcept;

@@ -86,9 +86,7 @@ int main(int argc, char** argv)
             switch (id)
             {
             case kStop: std::printf("stopped after %llu ticks\n", static_cast<unsigned long long>(ticks)); return 0;
-            case kTick:
-                static_cast<void>(publisher->publishCopy({20.0 + 0.1 * static_cast<double>(++ticks)}));
-                break;
+            case kTick: static_cast<void>(publisher->publishCopy({20.0 + 0.1 * static_cast<double>(++ticks)})); break;
             case kTemperature:
                 if (const auto sample = temperatures->take())
                 {

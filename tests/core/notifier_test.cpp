@@ -92,7 +92,8 @@ struct ManyPorts
 
     [[nodiscard]] bool all(std::uint64_t value) const
     {
-        return m_slots[0].load(std::memory_order_acquire) == value && m_slots[1].load(std::memory_order_acquire) == value;
+        return m_slots[0].load(std::memory_order_acquire) == value &&
+               m_slots[1].load(std::memory_order_acquire) == value;
     }
 
     void waitForAll(std::uint64_t value, WaiterRecord& waiter)

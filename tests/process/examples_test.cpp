@@ -351,18 +351,15 @@ TEST_P(ExampleThatRunsForEver, EndsCleanlyWhenASignalSaysSo)
 
 INSTANTIATE_TEST_SUITE_P(
     Signal, ExampleThatRunsForEver,
-    ::testing::Values(Endless{"talker", {}, "saying [hello 2]", SIGINT},
-                      Endless{"talker", {}, "saying [hello 2]", SIGTERM}, Endless{"listener", {}, "listening", SIGINT},
-                      Endless{"listener", {}, "listening", SIGTERM},
-                      Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGINT},
-                      Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGTERM},
-                      Endless{"camera_listener", {}, "listening", SIGINT},
-                      Endless{"camera_listener", {}, "listening", SIGTERM},
-                      Endless{"wait_set", {}, "waiting", SIGTERM},
-                      Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGINT},
-                      Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGTERM},
-                      Endless{"lidar", {"listener"}, "listening", SIGINT},
-                      Endless{"lidar", {"talker"}, "scan 2: ", SIGTERM}),
+    ::testing::Values(
+        Endless{"talker", {}, "saying [hello 2]", SIGINT}, Endless{"talker", {}, "saying [hello 2]", SIGTERM},
+        Endless{"listener", {}, "listening", SIGINT}, Endless{"listener", {}, "listening", SIGTERM},
+        Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGINT},
+        Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGTERM},
+        Endless{"camera_listener", {}, "listening", SIGINT}, Endless{"camera_listener", {}, "listening", SIGTERM},
+        Endless{"wait_set", {}, "waiting", SIGTERM}, Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGINT},
+        Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGTERM}, Endless{"lidar", {"listener"}, "listening", SIGINT},
+        Endless{"lidar", {"talker"}, "scan 2: ", SIGTERM}),
     [](const ::testing::TestParamInfo<Endless>& test)
     {
         std::string name = test.param.m_program + (test.param.m_signal == SIGINT ? "Int" : "Term");

@@ -35,7 +35,7 @@ constexpr std::size_t kTopics = 16;
 constexpr std::size_t kGroups = 4;
 constexpr std::size_t kPublishers = 4; ///< processes
 constexpr std::uint32_t kThreads = 4;
-constexpr std::size_t kBusy = 0; ///< this topic is never empty
+constexpr std::size_t kBusy = 0;        ///< this topic is never empty
 constexpr std::uint64_t kWindow = 1000; ///< messages of the busy topic that may wait to be handled
 constexpr unsigned kWatchdogSeconds = 900;
 
@@ -53,8 +53,8 @@ struct Message
 struct Board
 {
     std::atomic<int> m_ready;
-    std::atomic<std::uint64_t> m_callbacks;                       ///< run so far, of all topics
-    std::array<std::atomic<std::uint64_t>, kTopics> m_handled;    ///< the newest message
+    std::atomic<std::uint64_t> m_callbacks;                    ///< run so far, of all topics
+    std::array<std::atomic<std::uint64_t>, kTopics> m_handled; ///< the newest message
     std::atomic<bool> m_quietAreDone;
     std::atomic<std::uint64_t> m_busyPublished;
 };
@@ -137,7 +137,7 @@ bool publishInTurn(const TestDomain& domain, Board& board, std::size_t me, std::
 struct Topic
 {
     std::uint64_t m_last{0};
-    std::uint64_t m_wrong{0};          ///< messages that were not the next one
+    std::uint64_t m_wrong{0};           ///< messages that were not the next one
     std::vector<std::uint64_t> m_waits; ///< callbacks run between readiness and handling
 };
 
@@ -213,16 +213,16 @@ TEST(ExecutorOfManyTopics, HandlesEveryMessageOnceWithGroupsThatNeverOverlap)
             node.createSubscriber<Message>(topicOf(t), QoS{}.keepAll(), handle, groups[t % kGroups].m_group).value());
     }
     // The busy one's figure may come after its last message was handled.
-    const auto timer = node.createTimer(std::chrono::milliseconds(5),
-                                        [&]
-                                        {
-                                            if (board->m_busyPublished != 0 &&
-                                                board->m_busyPublished == board->m_handled[kBusy])
-                                            {
-                                                executor.stop();
-                                            }
-                                        })
-                           .value();
+    const auto timer =
+        node.createTimer(std::chrono::milliseconds(5),
+                         [&]
+                         {
+                             if (board->m_busyPublished != 0 && board->m_busyPublished == board->m_handled[kBusy])
+                             {
+                                 executor.stop();
+                             }
+                         })
+            .value();
     meet(board->m_ready, kPublishers + 1);
 
     ASSERT_TRUE(executor.spin());
@@ -326,8 +326,7 @@ TEST_P(PublisherThatDies, BeforeItCouldWakeTheExecutorIsHeardAfterASlice)
     EXPECT_TRUE(child.wait().killedBy(SIGKILL));
 }
 
-INSTANTIATE_TEST_SUITE_P(Word, PublisherThatDies,
-                         ::testing::Values(notifier::Sleep::Asleep, notifier::Sleep::Woken),
+INSTANTIATE_TEST_SUITE_P(Word, PublisherThatDies, ::testing::Values(notifier::Sleep::Asleep, notifier::Sleep::Woken),
                          [](const auto& test) { return test.param == notifier::Sleep::Asleep ? "Asleep" : "Woken"; });
 
 } // namespace

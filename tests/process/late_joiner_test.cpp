@@ -89,8 +89,8 @@ class Witness
             const std::uint64_t missed = m_subscriber.missed();
             if (**sample != sequence || (m_last != 0 && sequence != m_last + 1 + (missed - m_missed)))
             {
-                ADD_FAILURE() << "message " << **sample << " with sequence " << sequence << " after "
-                              << m_last << ", missed " << m_missed << " before and " << missed << " now";
+                ADD_FAILURE() << "message " << **sample << " with sequence " << sequence << " after " << m_last
+                              << ", missed " << m_missed << " before and " << missed << " now";
                 return false;
             }
             m_first = m_first ? m_first : sequence - missed;

@@ -6,8 +6,8 @@
 #include <barrier>
 #include <chrono>
 #include <csignal>
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <future>
 #include <latch>
@@ -100,7 +100,8 @@ TEST(Executor, GivesEveryMessageToItsCallbackOnceAndInOrder)
                 }
             },
             "t", QoS{}.keepAll());
-        std::thread other([publisher = scene.publisher(QoS{}.keepAll())]() mutable { publish(publisher, 1, kMessages); });
+        std::thread other([publisher = scene.publisher(QoS{}.keepAll())]() mutable
+                          { publish(publisher, 1, kMessages); });
 
         ASSERT_TRUE(scene.m_executor->spin());
         other.join();
@@ -142,8 +143,8 @@ TEST(Executor, GivesTheHistoryOfATransientLocalTopic)
     auto publisher = scene.publisher(latched);
     publish(publisher, 1, 5);
     Numbers received;
-    const auto subscriber = scene.callback([&](const Sample<Number>& sample) { received.push_back(sample->value); }, "t",
-                                           latched);
+    const auto subscriber =
+        scene.callback([&](const Sample<Number>& sample) { received.push_back(sample->value); }, "t", latched);
 
     EXPECT_EQ(scene.all(), 3U);
     publish(publisher, 6, 6);
@@ -157,8 +158,8 @@ TEST(Executor, LetsCallbacksKeepTheirSamplesAndGoesOnWhenTheyLetGo)
     Scene scene;
     auto publisher = scene.publisher();
     std::vector<Sample<Number>> held;
-    const auto subscriber = scene.callback([&](Sample<Number> sample) { held.push_back(std::move(sample)); }, "t",
-                                           QoS{}.maxHeld(2));
+    const auto subscriber =
+        scene.callback([&](Sample<Number> sample) { held.push_back(std::move(sample)); }, "t", QoS{}.maxHeld(2));
     publish(publisher, 1, 4);
 
     EXPECT_EQ(scene.all(), 2U) << "two are held, which is all that it may";
@@ -182,8 +183,8 @@ TEST(Executor, SleepsWhileCallbacksHoldAllThatTheyMay)
     auto publisher = scene.publisher();
     std::vector<Sample<Number>> held;
     std::uint64_t timerCalls = 0;
-    const auto subscriber = scene.callback([&](Sample<Number> sample) { held.push_back(std::move(sample)); }, "t",
-                                           QoS{}.maxHeld(1));
+    const auto subscriber =
+        scene.callback([&](Sample<Number> sample) { held.push_back(std::move(sample)); }, "t", QoS{}.maxHeld(1));
     const auto timer = scene.m_node
                            .createTimer(kTime,
                                         [&]
@@ -230,8 +231,8 @@ TEST(Executor, SpinSomeIsBoundedAlsoIfACallbackMakesNewWork)
 {
     Scene scene;
     auto publisher = scene.publisher();
-    const auto subscriber = scene.callback([&](const Sample<Number>& sample)
-                                           { EXPECT_TRUE(publisher.publishCopy({sample->value + 1})); });
+    const auto subscriber =
+        scene.callback([&](const Sample<Number>& sample) { EXPECT_TRUE(publisher.publishCopy({sample->value + 1})); });
     publish(publisher, 1, 1);
 
     for (int i = 0; i < 10; ++i)
@@ -282,7 +283,8 @@ TEST(Executor, SpinUntilAnswersTimeoutAndStopped)
     std::thread other([&] { scene.stop(); });
     EXPECT_EQ(scene.m_executor->spinUntil(future, kForEver).value(), SpinResult::Stopped);
     other.join();
-    EXPECT_EQ(scene.m_executor->spinUntil(future, 0ns).value(), SpinResult::Timeout) << "the stop was for the one before";
+    EXPECT_EQ(scene.m_executor->spinUntil(future, 0ns).value(), SpinResult::Timeout)
+        << "the stop was for the one before";
     EXPECT_EQ(toString(SpinResult::Ready), "Ready");
     EXPECT_EQ(toString(SpinResult::Timeout), "Timeout");
     EXPECT_EQ(toString(SpinResult::Stopped), "Stopped");
@@ -332,7 +334,9 @@ TEST(Executor, StopsFromASignalHandler)
 {
     Scene scene(2);
     g_executor = &*scene.m_executor;
-    struct sigaction action{};
+    struct sigaction action
+    {
+    };
     action.sa_handler = stopIt;
     ASSERT_EQ(::sigaction(SIGUSR1, &action, nullptr), 0);
     const pthread_t spinning = ::pthread_self();
@@ -389,19 +393,19 @@ TEST(Executor, ServesSeveralNodes)
 TEST(Executor, MayNotBeSpunFromItsCallbacks)
 {
     Scene scene;
-    const auto timer = scene.m_node
-                           .createTimer(1us,
-                                        [&]
-                                        {
-                                            std::promise<void> promise;
-                                            const auto future = promise.get_future();
-                                            EXPECT_EQ(scene.m_executor->spin().error().code(), ErrorCode::Closed);
-                                            EXPECT_EQ(scene.m_executor->spinSome().error().code(), ErrorCode::Closed);
-                                            EXPECT_EQ(scene.m_executor->spinUntil(future, 1s).error().code(),
-                                                      ErrorCode::Closed);
-                                            scene.stop();
-                                        })
-                           .value();
+    const auto timer =
+        scene.m_node
+            .createTimer(1us,
+                         [&]
+                         {
+                             std::promise<void> promise;
+                             const auto future = promise.get_future();
+                             EXPECT_EQ(scene.m_executor->spin().error().code(), ErrorCode::Closed);
+                             EXPECT_EQ(scene.m_executor->spinSome().error().code(), ErrorCode::Closed);
+                             EXPECT_EQ(scene.m_executor->spinUntil(future, 1s).error().code(), ErrorCode::Closed);
+                             scene.stop();
+                         })
+            .value();
 
     ASSERT_TRUE(scene.m_executor->spin());
 }
@@ -560,7 +564,8 @@ TEST(Executor, HandlesComeAndGoOnOtherThreadsWhileItSpins)
                     {
                         const auto subscriber =
                             scene.callback([alive](const Sample<Number>&) { EXPECT_TRUE(alive->load()); });
-                        const auto timer = scene.m_node.createTimer(1us, [alive] { EXPECT_TRUE(alive->load()); }).value();
+                        const auto timer =
+                            scene.m_node.createTimer(1us, [alive] { EXPECT_TRUE(alive->load()); }).value();
                     }
                     alive->store(false); // from here on nobody may call
                     EXPECT_EQ(alive.use_count(), 1);
@@ -584,23 +589,29 @@ TEST(Executor, HandlesComeAndGoOnOtherThreadsWhileItSpins)
 TEST(Executor, ReentrantCallbacksOfOneSubscriberOverlapWithoutWaitingForTheSlice)
 {
     constexpr int kTogether = 2;
-    constexpr int kMessages = kTogether * 1000; // the slice would take more minutes for them than the watchdog gives
-    Scene scene(2);
+    constexpr int kAlone = 50;                            // meanwhile the other thread falls asleep
+    constexpr int kMessages = (kAlone + kTogether) * 400; // the slice would take minutes for them: the watchdog ends it
+    Config config;
+    config.wait.spin = 0ns;
+    Scene scene(2, config);
     const CallbackGroup group(CallbackGroupType::Reentrant);
     auto publisher = scene.publisher();
     std::barrier together(kTogether);
     std::atomic<int> calls{0};
     const auto subscriber = scene.callback(
-        [&](const Sample<Number>&)
+        [&](const Sample<Number>& sample)
         {
-            together.arrive_and_wait(); // for ever, unless another one runs as well
+            if (sample->value % (kAlone + kTogether) >= kAlone)
+            {
+                together.arrive_and_wait(); // for ever, unless another one runs as well
+            }
             if (++calls == kMessages)
             {
                 scene.stop();
             }
         },
         "t", QoS{}.keepLast(kMessages), group);
-    publish(publisher, 1, kMessages);
+    publish(publisher, 0, kMessages - 1);
 
     ASSERT_TRUE(scene.m_executor->spin());
 

@@ -212,17 +212,17 @@ TEST(Timer, CreatedInACallbackRuns)
     Executor executor;
     ASSERT_TRUE(executor.add(one.m_node));
     std::optional<Timer> second;
-    const auto first = one.m_node
-                           .createTimer(1us,
-                                        [&]
-                                        {
-                                            if (!second)
-                                            {
-                                                second.emplace(
-                                                    one.m_node.createTimer(1us, [&] { executor.stop(); }).value());
-                                            }
-                                        })
-                           .value();
+    const auto first =
+        one.m_node
+            .createTimer(1us,
+                         [&]
+                         {
+                             if (!second)
+                             {
+                                 second.emplace(one.m_node.createTimer(1us, [&] { executor.stop(); }).value());
+                             }
+                         })
+            .value();
 
     ASSERT_TRUE(executor.spin());
 }

@@ -178,7 +178,9 @@ TEST(UserEvent, IsTriggeredFromASignalHandlerThatInterruptsTheWait)
     Scene scene;
     const UserEvent event;
     g_event = &event;
-    struct sigaction action{};
+    struct sigaction action
+    {
+    };
     action.sa_handler = triggerIt;
     ASSERT_EQ(::sigaction(SIGUSR1, &action, nullptr), 0);
     ASSERT_TRUE(scene.m_set.attach(event, 7));

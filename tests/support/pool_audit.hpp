@@ -25,8 +25,7 @@ class MappedSet
 {
   public:
     /// `baseName`: "zerocp.<domain>.<set>".
-    MappedSet(const std::filesystem::path& root, const std::string& baseName,
-              AccessMode access = AccessMode::READ_ONLY)
+    MappedSet(const std::filesystem::path& root, const std::string& baseName, AccessMode access = AccessMode::READ_ONLY)
     {
         auto management = SharedMemory::open(root, baseName + ".mgmt", access);
         auto data = SharedMemory::open(root, baseName + ".data", AccessMode::READ_ONLY);

@@ -28,7 +28,7 @@ constexpr const char* kTopic = "lidar/points";
 /// Between 1,000 and 3,000.
 std::size_t pointsOf(std::uint32_t scan)
 {
-    return 2000 + static_cast<std::size_t>(1000.0 * std::sin(static_cast<double>(scan)));
+    return static_cast<std::size_t>(2000.0 + 1000.0 * std::sin(static_cast<double>(scan)));
 }
 
 void fill(std::span<Point> points)

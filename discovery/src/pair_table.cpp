@@ -215,6 +215,13 @@ Expected<void, Error> PoolSet::connect(std::uint32_t port)
         }
     }
     notifier::moveEpoch(m_control.header().m_epoch); // [sync:epoch] the pairs come before it
+    for (std::uint32_t i = 1; publishes && i < portsInUse(m_control); ++i)
+    {
+        if (isOpen(m_control.port(i), PortKind::Subscriber, topic))
+        {
+            notifier::wakeIfAsleep(m_control.port(i), m_waiters); // whom it tells that there is one more
+        }
+    }
     return result;
 }
 

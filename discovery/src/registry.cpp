@@ -227,9 +227,7 @@ Expected<void, Error> Domain::growClass(const EndpointGrant& grant, std::uint64_
 
 Expected<void, Error> Domain::raiseShare(const EndpointGrant& grant, std::uint32_t classIndex)
 {
-    // Called in a loan, which can be repeated: whoever is stopped in a control call must not stop us too.
-    constexpr std::chrono::milliseconds kLonger{50};
-    Control control(*this, kLonger);
+    Control control(*this);
     return control ? grant.m_set->raiseShare(grant.m_holder.m_port, classIndex) : tl::unexpected(control.error());
 }
 

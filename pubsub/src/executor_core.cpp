@@ -174,11 +174,25 @@ ExecutorCore::Step ExecutorCore::step(bool maySleep, std::int64_t untilNs)
     if (task != nullptr)
     {
         execute(*task);
+        letLookerRun();
         return Step::Ran;
     }
     look(maySleep, untilNs);
     put(nullptr);
     return Step::Looked;
+}
+
+/// Who looks for new work may have lost its core to us: then those who wait for their first callback wait for long.
+void ExecutorCore::letLookerRun() noexcept
+{
+    constexpr std::uint32_t kMany = 16;
+    thread_local std::uint32_t t_callbacks = 0;
+    t_callbacks = m_looking.load(std::memory_order_relaxed) ? t_callbacks + 1 : 0;
+    if (t_callbacks >= kMany)
+    {
+        t_callbacks = 0;
+        std::this_thread::yield();
+    }
 }
 
 void ExecutorCore::park()
@@ -287,9 +301,11 @@ void ExecutorCore::rest(Task& task, bool callEnds)
 
 void ExecutorCore::look(bool maySleep, std::int64_t untilNs)
 {
+    m_looking.store(true, std::memory_order_relaxed); // a hint
     meetNewTasks();
     forgetClosed();
     const bool alone = !queueWhatIsDue() && m_queued.load(std::memory_order_relaxed) == 0;
+    m_looking.store(false, std::memory_order_relaxed);
     if (alone && maySleep && !isStopped())
     {
         sleep(untilNs);

@@ -63,6 +63,7 @@ class ExecutorCore
 
     void work();
     void park();
+    void letLookerRun() noexcept;
     /// Who puts in a first entry takes it himself, unless he is busy: then somebody is woken for it.
     void put(Task* task, bool isBusy = false);
     bool queueIfIdle(Task& task, bool isBusy = false);
@@ -96,6 +97,7 @@ class ExecutorCore
 
     boost::lockfree::queue<Task*> m_queue;
     std::atomic<std::uint32_t> m_queued{0}; ///< entries, counted before they are there
+    std::atomic<bool> m_looking{false};     ///< somebody looks for tasks that are ready, and is not asleep
     std::atomic<std::uint32_t> m_parked{0};
     std::mutex m_parkMutex;
     std::condition_variable m_parkCondition;

@@ -74,6 +74,28 @@ void SubscriberPort::attachTo(std::uint32_t waiter) noexcept
     }
 }
 
+bool SubscriberPort::attachFor(Interest interest, std::uint32_t waiter) noexcept
+{
+    const auto bit = static_cast<std::uint32_t>(interest);
+    const std::uint32_t attached = m_record->m_waiter.load(std::memory_order_relaxed);
+    if (attached != 0 && (attached != waiter || m_interests == 0 || (m_interests & bit) != 0))
+    {
+        return false;
+    }
+    attachTo(waiter);
+    m_interests |= bit;
+    return true;
+}
+
+void SubscriberPort::detachFor(Interest interest) noexcept
+{
+    m_interests &= ~static_cast<std::uint32_t>(interest);
+    if (m_interests == 0)
+    {
+        attachTo(0);
+    }
+}
+
 std::shared_ptr<SubscriberPort::Link> SubscriberPort::link()
 {
     if (m_link == nullptr)

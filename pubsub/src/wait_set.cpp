@@ -67,6 +67,23 @@ class EventWaitable final : public Waitable
     std::shared_ptr<Core> m_core;
 };
 
+/// A publisher's events come by the clock, so nobody wakes for them.
+class PublisherWaitable final : public Waitable
+{
+  public:
+    explicit PublisherWaitable(PublisherPort& port) noexcept : m_port(port), m_books(port.books()) {}
+
+    bool attach(const std::shared_ptr<Waiter>&) override { return true; }
+    void detach() noexcept override {}
+    bool isGone() const noexcept override { return m_books->isClosed(); }
+    bool poll() override { return m_port.newEvents() != 0; }
+    std::int64_t nextNs() noexcept override { return m_port.nextEventNs(); }
+
+  private:
+    PublisherPort& m_port; ///< as long as the books are not closed
+    std::shared_ptr<const PublisherBooks> m_books;
+};
+
 class GraphWaitable final : public Waitable
 {
   public:
@@ -203,8 +220,7 @@ class WaitSet::Members
             until = std::min(until, member.m_what->nextNs());
         }
         const std::chrono::nanoseconds slice = notifier::afterMarking(); // [sync:sleep]
-        bool found = look();
-        const std::int64_t start = Waiter::now();
+        const bool found = look();
         if (!found)
         {
             m_waiter->sleepUntil(seen, until, slice);
@@ -213,14 +229,23 @@ class WaitSet::Members
         {
             member.m_what->unmark();
         }
-        if (!found && Waiter::now() - start >= std::chrono::nanoseconds(notifier::kSlice).count())
-        {
-            m_waiter->domain().recoverDeadSoon(); // a publisher may have died before it could wake us
-        }
+        recoverDeadNowAndThen();
         return found || look();
     }
 
+    /// Somebody may have died before it could wake us; how often others do has nothing to do with it.
+    void recoverDeadNowAndThen()
+    {
+        const std::int64_t now = Waiter::now();
+        if (now - m_lastRecoveryNs >= std::chrono::nanoseconds(notifier::kSlice).count())
+        {
+            m_lastRecoveryNs = now;
+            m_waiter->domain().recoverDeadSoon();
+        }
+    }
+
     std::shared_ptr<Waiter> m_waiter; ///< outlives what wakes it
+    std::int64_t m_lastRecoveryNs{0};
     std::vector<Member> m_all;
     std::vector<std::uint64_t> m_ready;
 };
@@ -241,7 +266,7 @@ Expected<WaitSet, Error> WaitSet::create(const Node& node)
     return WaitSet(std::make_unique<Members>(std::move(*waiter)));
 }
 
-Expected<void, Error> WaitSet::attachPort(SubscriberPort* port, std::uint64_t id)
+Expected<void, Error> WaitSet::checkDomain(const SubscriberPort* port) const
 {
     if (port == nullptr)
     {
@@ -252,7 +277,25 @@ Expected<void, Error> WaitSet::attachPort(SubscriberPort* port, std::uint64_t id
         return failure(ErrorCode::ConfigInvalid,
                        "topic '" + port->topic() + "': the subscriber belongs to another domain than the wait set");
     }
-    return attach(std::make_unique<SubscriberWaitable>(*port), id);
+    return {};
+}
+
+Expected<void, Error> WaitSet::attachPort(SubscriberPort* port, std::uint64_t id)
+{
+    const auto fits = checkDomain(port);
+    return fits ? attach(std::make_unique<SubscriberWaitable>(*port, SubscriberWaitable::For::Messages), id) : fits;
+}
+
+Expected<void, Error> WaitSet::attachPortEvents(SubscriberPort* port, std::uint64_t id)
+{
+    const auto fits = checkDomain(port);
+    return fits ? attach(std::make_unique<SubscriberWaitable>(*port, SubscriberWaitable::For::Events), id) : fits;
+}
+
+Expected<void, Error> WaitSet::attachPortEvents(PublisherPort* port, std::uint64_t id)
+{
+    return port == nullptr ? failure(ErrorCode::Closed, "the publisher was moved from or never created")
+                           : attach(std::make_unique<PublisherWaitable>(*port), id);
 }
 
 Expected<void, Error> WaitSet::attach(const Timer& timer, std::uint64_t id)

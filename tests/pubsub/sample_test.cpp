@@ -18,6 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
+#include "zerocp/core/monotonic_clock.hpp"
 
 namespace ZeroCP
 {
@@ -35,13 +36,6 @@ static_assert(std::is_nothrow_move_constructible_v<Sample<Number>> &&
 
 namespace
 {
-
-std::uint64_t monotonicNs()
-{
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 } // namespace
 

@@ -9,6 +9,7 @@
 #include "zerocp/pubsub/callback_group.hpp"
 #include "zerocp/pubsub/callback_subscriber.hpp"
 #include "zerocp/pubsub/client.hpp"
+#include "zerocp/pubsub/event_handler.hpp"
 #include "zerocp/pubsub/executor.hpp"
 #include "zerocp/pubsub/inspect.hpp"
 #include "zerocp/pubsub/loan.hpp"

@@ -93,7 +93,7 @@ class Domain : public std::enable_shared_from_this<Domain>
 
     /// A size class for payloads of `bytes` for a publisher of slices, with its budget.
     Expected<void, Error> growClass(const EndpointGrant& grant, std::uint64_t bytes);
-    /// Twice as many chunks of a class for a publisher of slices that has all of its share in use. Timeout after 50 ms.
+    /// Twice as many chunks of a class for a publisher of slices that has all of its share in use.
     Expected<void, Error> raiseShare(const EndpointGrant& grant, std::uint32_t classIndex);
 
     /// Frees everything that dead processes had. Cheap if nobody died: one lock query per process. `thorough`: also looks

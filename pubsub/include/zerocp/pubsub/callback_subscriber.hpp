@@ -2,10 +2,13 @@
 /// leaves the topic.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -21,12 +24,15 @@ namespace ZeroCP
 class SubscriptionTask : public Task
 {
   public:
+    using EventCallback = std::function<void(const QosEventInfo&)>;
+
     SubscriptionTask(SubscriberPort& port, const CallbackGroup& group)
         : Task(group),
           m_port(port),
           m_set(port.poolSet()),
           m_record(port.record()),
           m_watch(m_record),
+          m_waiters(port.view().waiters()),
           m_topic(port.topic())
     {
     }
@@ -35,25 +41,85 @@ class SubscriptionTask : public Task
     {
         m_port.attachTo(waiter == nullptr ? 0 : waiter->number());
     }
-    [[nodiscard]] bool hasMore() override { return m_watch.found(m_port.work()); }
+    [[nodiscard]] bool hasMore() override
+    {
+        const bool hasEvent = lookForEvents();
+        return m_watch.found(m_port.work()) || hasEvent;
+    }
     [[nodiscard]] bool arm() override
     {
-        return m_watch.arm([this] { return m_port.work(); });
+        const bool ready = m_watch.arm([this] { return m_port.work(); });
+        return lookForEvents() || ready;
     }
-    [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override { return m_watch.isDue(nowNs); }
-    [[nodiscard]] std::int64_t nextNs() const noexcept override { return m_watch.nextNs(); }
+    [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override
+    {
+        return m_watch.isDue(nowNs) || nowNs >= m_nextEventNs.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::int64_t nextNs() const noexcept override
+    {
+        return std::min(m_watch.nextNs(), m_nextEventNs.load(std::memory_order_relaxed));
+    }
     [[nodiscard]] bool dependsOnOthers() const noexcept override { return true; }
 
     [[nodiscard]] const std::string& topic() const noexcept { return m_topic; }
     /// Any thread.
     [[nodiscard]] std::uint64_t missed() const noexcept { return m_record.m_missed.load(std::memory_order_relaxed); }
 
+    /// From now on QoS events go to `callback`; an empty one: to nobody. Any thread.
+    void onEvent(EventCallback callback)
+    {
+        {
+            const std::lock_guard guard(m_eventMutex);
+            m_onEvent = callback ? std::make_shared<const EventCallback>(std::move(callback)) : nullptr;
+        }
+        notifier::wakeIfAsleep(m_record, m_waiters); // so that the executor looks for the next moment of one
+    }
+
+  protected:
+    /// Tells one event, if there is one and a message has had its turn since the last.
+    [[nodiscard]] bool tellEvent(Reentry& reentry)
+    {
+        QosEventInfo info;
+        const std::shared_ptr<const EventCallback> callback = eventCallback();
+        m_isMessagesTurn = callback != nullptr && !m_isMessagesTurn && m_port.readEvent(info);
+        if (m_isMessagesTurn)
+        {
+            reentry.open();
+            (*callback)(info);
+        }
+        return m_isMessagesTurn;
+    }
+    void forgetEvents() noexcept
+    {
+        const std::lock_guard guard(m_eventMutex);
+        m_onEvent = nullptr;
+    }
+
   private:
+    [[nodiscard]] std::shared_ptr<const EventCallback> eventCallback() const
+    {
+        const std::lock_guard guard(m_eventMutex);
+        return m_onEvent;
+    }
+    /// Whether there is one to tell, and when there may be the next.
+    [[nodiscard]] bool lookForEvents()
+    {
+        const bool wanted = eventCallback() != nullptr;
+        // Relaxed: written by the thread that has the task, read by who looks for due tasks after it went Idle.
+        m_nextEventNs.store(wanted ? m_port.nextEventNs() : Waiter::kNever, std::memory_order_relaxed);
+        return wanted && m_port.newEvents() != 0;
+    }
+
     SubscriberPort& m_port;               ///< until release()
     const std::shared_ptr<PoolSet> m_set; ///< keeps m_record mapped, which the executor looks at to the end
     PortRecord& m_record;
     PortWatch m_watch;
+    const WaiterTable m_waiters;
     const std::string m_topic;
+    mutable std::mutex m_eventMutex;
+    std::shared_ptr<const EventCallback> m_onEvent;
+    std::atomic<std::int64_t> m_nextEventNs{Waiter::kNever};
+    bool m_isMessagesTurn{false}; ///< Running only
 };
 
 template <typename Message, typename Callback>
@@ -67,6 +133,10 @@ class MessageTask final : public SubscriptionTask
 
     void run(Reentry& reentry) override
     {
+        if (tellEvent(reentry))
+        {
+            return;
+        }
         if (auto sample = m_subscriber.take())
         {
             reentry.open();
@@ -79,6 +149,7 @@ class MessageTask final : public SubscriptionTask
     {
         m_subscriber = {};
         m_callback.reset();
+        forgetEvents();
     }
 
   private:
@@ -106,6 +177,17 @@ class [[nodiscard]] CallbackSubscriber
         if (m_task != nullptr)
         {
             m_task->close();
+        }
+    }
+
+    /// QoS events go to `callback(const QosEventInfo&)` from now on, in the same group as messages and in turn with them: a
+    /// missed deadline, a publisher that comes, leaves, dies or lets its lease run out, lost or expired messages. An empty
+    /// function: to nobody. Must not throw; may destroy this handle. Any thread.
+    void onEvent(SubscriptionTask::EventCallback callback)
+    {
+        if (m_task != nullptr)
+        {
+            m_task->onEvent(std::move(callback));
         }
     }
 

@@ -68,7 +68,7 @@ class [[nodiscard]] Client
     }
     [[nodiscard]] Expected<Loan<Request>, LoanError> loan(std::size_t count) requires kIsSlice
     {
-        if (count > std::numeric_limits<std::size_t>::max() / sizeof(Element))
+        if (count >= std::numeric_limits<std::size_t>::max() / sizeof(Element))
         {
             return tl::unexpected(LoanError::PayloadTooLarge);
         }

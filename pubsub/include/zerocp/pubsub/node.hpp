@@ -20,6 +20,7 @@
 #include "zerocp/pubsub/callback_group.hpp"
 #include "zerocp/pubsub/callback_subscriber.hpp"
 #include "zerocp/pubsub/client.hpp"
+#include "zerocp/pubsub/event_handler.hpp"
 #include "zerocp/pubsub/node_tasks.hpp"
 #include "zerocp/pubsub/publisher.hpp"
 #include "zerocp/pubsub/service.hpp"
@@ -108,6 +109,25 @@ class [[nodiscard]] Node
                                                                      std::move(callback), groupOr(group));
         tasks()->add(task);
         return CallbackSubscriber<Message>(std::move(task));
+    }
+
+    /// `callback(const QosEventInfo&)` for the publisher's events, in the node's executor: DeadlineMissed and LivelinessLost,
+    /// counted apart from what the publisher's handle has read. Must not throw; may destroy the handler. Closed if the
+    /// publisher or the node is empty.
+    template <typename Message, typename Callback>
+    requires std::invocable<Callback&, const QosEventInfo&>
+    [[nodiscard]] Expected<EventHandler, Error> createEventHandler(const Publisher<Message>& publisher,
+                                                                   Callback callback,
+                                                                   const std::optional<CallbackGroup>& group = {})
+    {
+        if (m_membership == nullptr || publisher.m_port == nullptr)
+        {
+            return failure(ErrorCode::Closed, "the node or the publisher was moved from or never created");
+        }
+        auto task = std::make_shared<PublisherEventTask<Callback>>(publisher.m_port->books(), std::move(callback),
+                                                                   groupOr(group));
+        tasks()->add(task);
+        return EventHandler(std::move(task));
     }
 
     /// `callback()` every `period`, in the node's executor, first after one period. May be destroyed in its callback.

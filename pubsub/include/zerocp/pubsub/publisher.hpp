@@ -143,6 +143,7 @@ class [[nodiscard]] Publisher
 
   private:
     friend class Node;
+    friend class WaitSet;
 
     explicit Publisher(PublisherPort& port) noexcept : m_port(&port) {}
 

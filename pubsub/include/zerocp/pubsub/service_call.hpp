@@ -64,7 +64,7 @@ class [[nodiscard]] ServiceCall
     }
     [[nodiscard]] Expected<std::span<Element>, LoanError> loan(std::size_t count) requires kIsSlice
     {
-        if (count > std::numeric_limits<std::size_t>::max() / sizeof(Element))
+        if (count >= std::numeric_limits<std::size_t>::max() / sizeof(Element))
         {
             return tl::unexpected(LoanError::PayloadTooLarge);
         }

@@ -74,6 +74,15 @@ class SubscriberPort
     /// Publishers wake waiter number `waiter` (1 + its row) for this port; 0: the port itself, as at first. The owner's
     /// thread, while the port is not marked as asleep.
     void attachTo(std::uint32_t waiter) noexcept;
+    /// What a wait set may want of the port; each is attached at most once, both to the same waiter.
+    enum class Interest : std::uint32_t
+    {
+        Messages = 1,
+        Events = 2,
+    };
+    /// False if the port, or this interest, is attached already.
+    [[nodiscard]] bool attachFor(Interest interest, std::uint32_t waiter) noexcept;
+    void detachFor(Interest interest) noexcept;
     [[nodiscard]] bool isAttached() const noexcept { return m_record->m_waiter.load(std::memory_order_relaxed) != 0; }
     /// For who sleeps for the port: marks it with notifier.hpp. Stays mapped as long as poolSet() is held.
     [[nodiscard]] PortRecord& record() const noexcept { return *m_record; }
@@ -236,6 +245,7 @@ class SubscriberPort
     std::mutex m_listMutex;
     std::chrono::nanoseconds m_spin;
     std::shared_ptr<Link> m_link; ///< made when somebody asks
+    std::uint32_t m_interests{0}; ///< Interest bits that are attached
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
     SubscriberEvents m_events;

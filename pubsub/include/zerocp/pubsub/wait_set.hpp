@@ -9,6 +9,7 @@
 
 #include "zerocp/core/error.hpp"
 #include "zerocp/pubsub/node.hpp"
+#include "zerocp/pubsub/publisher.hpp"
 #include "zerocp/pubsub/subscriber.hpp"
 #include "zerocp/pubsub/timer.hpp"
 #include "zerocp/pubsub/user_event.hpp"
@@ -41,6 +42,20 @@ class [[nodiscard]] WaitSet
     {
         return attachPort(subscriber.m_port, id);
     }
+    /// Ready while one of the subscriber's newEvents() has not been read: a missed deadline, a publisher that comes, leaves,
+    /// dies or lets its lease run out, lost or expired messages. The messages themselves are attached with attach(). Errors
+    /// as above.
+    template <typename Message>
+    Expected<void, Error> attachEvents(Subscriber<Message>& subscriber, std::uint64_t id)
+    {
+        return attachPortEvents(subscriber.m_port, id);
+    }
+    /// The same of a publisher: a deadline that it has missed, a lease that it has lost.
+    template <typename Message>
+    Expected<void, Error> attachEvents(Publisher<Message>& publisher, std::uint64_t id)
+    {
+        return attachPortEvents(publisher.m_port, id);
+    }
     /// Ready once per moment of the timer's grid that has come, or for several that have passed. ConfigInvalid also for a
     /// timer with a callback, which an executor waits for.
     Expected<void, Error> attach(const Timer& timer, std::uint64_t id);
@@ -64,6 +79,9 @@ class [[nodiscard]] WaitSet
     explicit WaitSet(std::unique_ptr<Members> members) noexcept;
 
     Expected<void, Error> attachPort(SubscriberPort* port, std::uint64_t id);
+    Expected<void, Error> attachPortEvents(SubscriberPort* port, std::uint64_t id);
+    Expected<void, Error> attachPortEvents(PublisherPort* port, std::uint64_t id);
+    [[nodiscard]] Expected<void, Error> checkDomain(const SubscriberPort* port) const;
     Expected<void, Error> attach(std::unique_ptr<Waitable> what, std::uint64_t id);
 
     std::unique_ptr<Members> m_members;

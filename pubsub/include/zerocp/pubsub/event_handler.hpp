@@ -38,11 +38,12 @@ class PublisherEventTask final : public Task
     }
     [[nodiscard]] bool hasMore() override
     {
-        // Relaxed: written by the thread that has the task, read by who looks for due tasks after it went Idle. At least
-        // once a kLook: a message that comes moves the moment, and says nothing to us.
-        const std::int64_t next =
-            m_reader.books().isEmpty() ? Waiter::kNever : std::min(m_reader.nextEventNs(), Waiter::after(kLook));
-        m_nextNs.store(m_reader.books().isClosed() ? Waiter::kNever : next, std::memory_order_relaxed);
+        // Messages only move the moment away, and say nothing to us. While there is none, before the first message or after
+        // a lost lease, we look now and then.
+        const bool never = m_reader.books().isEmpty() || m_reader.books().isClosed();
+        const std::int64_t next = m_reader.nextEventNs();
+        // Relaxed: written by the thread that has the task, read by who looks for due tasks after it went Idle.
+        m_nextNs.store(never || next != Waiter::kNever ? next : Waiter::after(kLook), std::memory_order_relaxed);
         return m_reader.newEvents() != 0;
     }
     [[nodiscard]] bool arm() override { return false; }
@@ -53,7 +54,6 @@ class PublisherEventTask final : public Task
     void release() noexcept override { m_callback.reset(); }
 
   private:
-    /// Before the first message there is no deadline; who waits for it looks this often.
     static constexpr std::chrono::milliseconds kLook{50};
 
     PublisherBookReader m_reader;

@@ -153,7 +153,7 @@ TEST(QosEvents, AreExactAcrossAStoppedPublisher)
         EXPECT_EQ(static_cast<std::uint64_t>(missed.lastNs), times.back() + (missed.count - between) * kPeriodNs);
     }
     EXPECT_EQ(times.size(), board->m_sent);
-    EXPECT_GE(lossesBetween(times), 3U);
+    EXPECT_GE(status.lost, 3U); // the last one perhaps after the last message: it may leave without another
     EXPECT_GE(status.lost, lossesBetween(times));
     EXPECT_LE(status.lost, lossesBetween(times) + 2); // before the first and after the last message
     EXPECT_EQ(status.alive, 0U);

@@ -20,8 +20,7 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
             dead.push_back(i);
         }
     }
-    const bool abandoned = m_hasAbandoned.load(std::memory_order_relaxed);
-    if (dead.empty() && !thorough && !abandoned)
+    if (dead.empty() && !thorough && header().m_abandoned.load(std::memory_order_relaxed) == 0)
     {
         return report;
     }
@@ -44,11 +43,13 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
             recoverProcess(process, report);
         }
     }
+    // [sync:abandoned] Acquire, and taken away before the look: a port that is abandoned later says so again.
+    const bool abandoned = header().m_abandoned.exchange(0, std::memory_order_acquire) != 0;
     report.pending = retireDyingPorts();
-    if (abandoned && report.pending == 0)
+    if (abandoned)
     {
-        m_hasAbandoned.store(false, std::memory_order_relaxed);
         releaseWhatNobodyUses();
+        header().m_abandoned.store(report.pending != 0 ? 1 : 0, std::memory_order_relaxed);
     }
     return report;
 }

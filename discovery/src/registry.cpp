@@ -206,7 +206,7 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
             // Somebody is stopped in a control call. The next control call of anybody retires the port. Its record may be
             // written without the lock: it is ours, and Active or Dying is all that the others ask.
             grant.m_set->abandonPort(grant.m_holder.m_port);
-            m_hasAbandoned.store(true, std::memory_order_relaxed);
+            header().m_abandoned.store(1, std::memory_order_release); // [sync:abandoned] after the port's state
         }
         return;
     }

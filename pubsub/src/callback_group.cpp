@@ -1,5 +1,6 @@
 #include "zerocp/pubsub/callback_group.hpp"
 
+#include <chrono>
 #include <thread>
 
 namespace ZeroCP
@@ -18,6 +19,24 @@ bool CallbackGroup::Core::enter(Task& task)
     return false;
 }
 
+bool CallbackGroup::Core::bind(const ExecutorCore* executor) noexcept
+{
+    const ExecutorCore* nobody = nullptr;
+    return m_type == CallbackGroupType::Reentrant || m_executor.compare_exchange_strong(nobody, executor) ||
+           nobody == executor;
+}
+
+void CallbackGroup::Core::unbind(const ExecutorCore* executor) noexcept
+{
+    m_executor.compare_exchange_strong(executor, nullptr);
+}
+
+bool CallbackGroup::Core::isOfAnother(const ExecutorCore* executor) const noexcept
+{
+    const ExecutorCore* bound = m_executor.load();
+    return m_type != CallbackGroupType::Reentrant && bound != nullptr && bound != executor;
+}
+
 Task* CallbackGroup::Core::leave() noexcept
 {
     if (m_type == CallbackGroupType::Reentrant ||
@@ -26,9 +45,10 @@ Task* CallbackGroup::Core::leave() noexcept
         return nullptr;
     }
     Task* next = nullptr;
-    while (!m_waiting.pop(next)) // it is counted already, and about to be pushed
+    for (int tries = 0; !m_waiting.pop(next); ++tries) // it is counted already, and about to be pushed
     {
-        std::this_thread::yield();
+        constexpr int kYields = 100; // as in WakeLink::set()
+        tries < kYields ? std::this_thread::yield() : std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
     return next;
 }

@@ -116,6 +116,7 @@ Expected<void, CallError> ClientPort::send(const PublisherPort::LoanedChunk& chu
         m_turn = static_cast<std::size_t>(server - m_servers.data()) + 1;
         ++server->m_calls;
         const std::int64_t deadline = deadlineNs(timeout);
+        const std::int64_t before = nextTime();
         if (!hasWaitingCalls())
         {
             m_nextCheckNs = steadyNowNs() + kCheckNs;
@@ -123,9 +124,9 @@ Expected<void, CallError> ClientPort::send(const PublisherPort::LoanedChunk& chu
         m_calls.emplace(m_nextCall++, Call{server->m_id, deadline, std::move(receiver)});
         ++m_waiting;
         m_spinUntilNs = 0;
-        if (nextTime() < m_wakeAtNs)
+        if (nextTime() < before)
         {
-            m_wait.wakeAll();
+            m_wait.wakeAll(); // who sleeps does so for too long
         }
         return {};
     }
@@ -244,6 +245,10 @@ void ClientPort::checkDeaths(Lock& lock)
     lock.unlock();
     m_domain->recoverDeadSoon();
     lock.lock();
+    if (!m_closed && m_requests->dropDeadReaders())
+    {
+        m_serversVersion = ~0ULL; // somebody who is stopped in a control call keeps them from being recovered
+    }
 }
 
 bool ClientPort::failOrphans()
@@ -350,6 +355,24 @@ bool ClientPort::runOne(const std::function<void()>& before)
     return true;
 }
 
+/// Under the lock, not closed.
+PortWork ClientPort::openWork()
+{
+    const PortWork work = m_responses->work();
+    const bool due = m_hasOrphans || steadyNowNs() >= nextTime();
+    return work == PortWork::None && due ? PortWork::Ready : work;
+}
+
+bool ClientPort::arm(PortWatch& watch)
+{
+    if (isForked())
+    {
+        return false;
+    }
+    const std::lock_guard guard(m_mutex);
+    return !m_closed && watch.arm([this] { return openWork(); }); // a closed port's record may be another's
+}
+
 PortWork ClientPort::work()
 {
     if (isForked())
@@ -361,18 +384,19 @@ PortWork ClientPort::work()
     {
         return PortWork::None;
     }
-    m_wakeAtNs = nextTime(); // a call that wants to be looked at earlier wakes whoever asks this
-    const PortWork work = m_responses->work();
-    const bool due = m_hasOrphans || steadyNowNs() >= m_wakeAtNs;
-    return work == PortWork::None && due ? PortWork::Ready : work;
+    return openWork();
 }
 
 void ClientPort::attachTo(std::uint32_t waiter)
 {
-    const std::lock_guard guard(m_mutex);
+    if (isForked())
+    {
+        return;
+    }
+    Lock lock(m_mutex);
     if (!m_closed)
     {
-        m_wait.attachTo(waiter);
+        m_wait.attachTo(waiter, lock);
     }
 }
 
@@ -395,7 +419,7 @@ std::size_t ClientPort::spinFor(std::chrono::nanoseconds timeout)
         const auto hasCallback = [this] { return !m_settled.empty(); };
         if (m_closed || (steadyNowNs() >= end && !hasCallback()))
         {
-            closePorts();
+            closePorts(lock);
             return handled;
         }
         handled += !hasCallback() && advanceOrWait(lock, end, hasCallback) && !hasCallback() ? 1U : 0U;
@@ -496,7 +520,7 @@ void ClientPort::close() noexcept
     }
     std::map<std::uint64_t, Call> calls; // callbacks, and what they captured, go when nobody holds the lock
     std::deque<Settled> settled;
-    const std::lock_guard guard(m_mutex);
+    Lock lock(m_mutex);
     if (m_closed)
     {
         return;
@@ -513,16 +537,20 @@ void ClientPort::close() noexcept
         }
     }
     m_wait.wakeAll();
-    closePorts();
+    closePorts(lock);
 }
 
-/// Under the lock. Requests first: no server takes a call whose answer nobody waits for.
-void ClientPort::closePorts() noexcept
+/// Gives up the lock: leaving takes its time, and others ask us. Requests first: no server takes a call whose answer nobody
+/// waits for.
+void ClientPort::closePorts(Lock& lock) noexcept
 {
     if (m_closed && m_requests != nullptr && !m_wait.hasSleeper())
     {
-        std::exchange(m_requests, nullptr)->close();
-        std::exchange(m_responses, nullptr)->close();
+        PublisherPort* requests = std::exchange(m_requests, nullptr);
+        SubscriberPort* responses = std::exchange(m_responses, nullptr);
+        lock.unlock();
+        requests->close();
+        responses->close();
     }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "zerocp/core/log.hpp"
+
 namespace ZeroCP
 {
 
@@ -45,6 +47,10 @@ ExecutorCore::ExecutorCore(std::uint32_t threads)
 
 ExecutorCore::~ExecutorCore()
 {
+    if (m_generation != fork_guard::generation())
+    {
+        return; // a forked child's: everything is the parent's
+    }
     for (Task* task = nullptr; m_queue.pop(task);)
     {
         if (task != nullptr && std::exchange(task->m_hasGroup, false))
@@ -65,6 +71,10 @@ ExecutorCore::~ExecutorCore()
             }
         }
         task->m_listed.store(0, std::memory_order_relaxed);
+    }
+    for (const std::shared_ptr<CallbackGroup::Core>& group : m_groups)
+    {
+        group->unbind(this);
     }
     for (const Served& served : m_nodes)
     {
@@ -88,6 +98,14 @@ Expected<void, Error> ExecutorCore::add(const std::shared_ptr<Domain>& domain, c
     {
         return failure(ErrorCode::ConfigInvalid, "this executor serves another domain than the node's; use an executor "
                                                  "of its own for each domain");
+    }
+    const auto tasks = node->all();
+    if (std::any_of(tasks.begin(), tasks.end(),
+                    [this](const std::shared_ptr<Task>& task) { return task->m_group->isOfAnother(this); }))
+    {
+        return failure(ErrorCode::ConfigInvalid,
+                       "a callback group of the node belongs to another executor already; make "
+                       "one group for each executor");
     }
     if (!node->serve(m_waiterHeld))
     {
@@ -268,7 +286,7 @@ void ExecutorCore::leaveGroup(Task& task)
 
 void ExecutorCore::rest(Task& task, bool callEnds)
 {
-    const bool more = task.hasMore() || task.arm();
+    const bool more = task.state() != State::Closing && (task.hasMore() || task.arm());
     const State to = more ? State::Queued : State::Idle;
     if (more)
     {
@@ -325,7 +343,11 @@ void ExecutorCore::meetNewTasks()
         served.m_version = version;
         for (std::shared_ptr<Task>& task : served.m_node->all())
         {
-            if (task->state() == State::Detached)
+            if (task->state() == State::Detached && !bind(task->m_group))
+            {
+                log(LogLevel::Error, "a callback is never called: its group belongs to another executor");
+            }
+            else if (task->state() == State::Detached)
             {
                 m_tasks.push_back(task);
                 task->m_listed.fetch_add(1, std::memory_order_relaxed);
@@ -340,6 +362,17 @@ void ExecutorCore::meetNewTasks()
             }
         }
     }
+}
+
+/// Remembers the groups that are ours, to let go of them in the end.
+bool ExecutorCore::bind(const std::shared_ptr<CallbackGroup::Core>& group)
+{
+    const bool ours = group->bind(this);
+    if (ours && std::find(m_groups.begin(), m_groups.end(), group) == m_groups.end())
+    {
+        m_groups.push_back(group);
+    }
+    return ours;
 }
 
 void ExecutorCore::forgetClosed()

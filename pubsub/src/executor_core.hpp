@@ -78,9 +78,11 @@ class ExecutorCore
     bool queueWhatIsDue();
     void queueAllThatDependOnOthers();
     void forgetClosed();
+    [[nodiscard]] bool bind(const std::shared_ptr<CallbackGroup::Core>& group);
     [[nodiscard]] std::int64_t nextNs(std::int64_t untilNs) const noexcept;
     void sleep(std::int64_t untilNs);
 
+    const std::uint64_t m_generation{fork_guard::generation()};
     const std::uint32_t m_threads;
     const std::chrono::nanoseconds m_slice; ///< nobody waits longer for what somebody who died did not say
     std::atomic<bool> m_entered{false};
@@ -94,6 +96,7 @@ class ExecutorCore
 
     std::vector<std::shared_ptr<Task>> m_tasks; ///< of the thread that has the token
     std::int64_t m_lastRescueNs{0};
+    std::vector<std::shared_ptr<CallbackGroup::Core>> m_groups; ///< bound to this executor
 
     boost::lockfree::queue<Task*> m_queue;
     std::atomic<std::uint32_t> m_queued{0}; ///< entries, counted before they are there

@@ -69,6 +69,16 @@ Expected<std::uint64_t, PublishError> PublisherPort::publishTo(const LoanedChunk
     return answer;
 }
 
+bool PublisherPort::dropDeadReaders() noexcept
+{
+    if (!m_gate.adopt())
+    {
+        return false; // a forked child's
+    }
+    const Busy busy(*this);
+    return closeDeadReaders();
+}
+
 bool PublisherPort::directedReaders(std::vector<std::uint64_t>& ids, std::uint64_t& version)
 {
     if (!m_gate.adopt())

@@ -78,18 +78,17 @@ bool PublisherPort::hasRoom(Connection& connection, std::uint64_t sequence) noex
     return place < connection.m_roomUntil;
 }
 
-/// Who blocks us and is dead or leaving is not waited for, also while somebody who is stopped in a control call keeps everybody from
+/// Who is dead or leaving is not waited for, also while somebody who is stopped in a control call keeps everybody from
 /// recovering it.
-void PublisherPort::closeDeadReaders() noexcept
+bool PublisherPort::closeDeadReaders() noexcept
 {
     bool any = false;
     for (Connection& connection : m_connections)
     {
+        const PortRecord& reader = *connection.m_reader;
         if (connection.m_pair.m_policy == QueuePolicy::WaitForRoom && !connection.m_closed &&
-            !hasRoom(connection, m_sequence) &&
-            (connection.m_reader->m_state.load(std::memory_order_acquire) !=
-                 static_cast<std::uint32_t>(PortState::Active) ||
-             !m_domain->isAlive(connection.m_reader->m_processSlot.load(std::memory_order_relaxed))))
+            (reader.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Active) ||
+             !m_domain->isAlive(reader.m_processSlot.load(std::memory_order_relaxed))))
         {
             connection.m_closed = any = true;
         }
@@ -98,6 +97,7 @@ void PublisherPort::closeDeadReaders() noexcept
     {
         rebuildMasks();
     }
+    return any;
 }
 
 bool PublisherPort::hasRoomEverywhere() noexcept
@@ -136,7 +136,7 @@ bool PublisherPort::hasRoomEverywhere() noexcept
         const std::chrono::nanoseconds slice =
             std::min<std::chrono::nanoseconds>(notifier::announceSleep(*m_record), kBlockedSlice);
         enter(); // who has left no longer counts. [sync:room] after the announcement
-        closeDeadReaders();
+        static_cast<void>(closeDeadReaders());
         const bool room = hasRoomEverywhere();
         const Clock::time_point now = Clock::now();
         if (room || now >= deadline)
@@ -181,7 +181,7 @@ void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
     {
         if (connection.m_full)
         {
-            m_masks[connection.m_word] |= connection.m_bit;
+            m_masks[connection.m_word] |= connection.m_closed ? 0 : connection.m_bit;
             continue;
         }
         if (connection.m_closed)

@@ -75,12 +75,26 @@ PortWork ServicePort::work()
     return m_closed ? PortWork::None : m_requests->work();
 }
 
+bool ServicePort::arm(PortWatch& watch)
+{
+    if (isForked())
+    {
+        return false;
+    }
+    const std::lock_guard guard(m_mutex);
+    return !m_closed && watch.arm([this] { return m_requests->work(); }); // a closed port's record may be another's
+}
+
 void ServicePort::attachTo(std::uint32_t waiter)
 {
-    const std::lock_guard guard(m_mutex);
+    if (isForked())
+    {
+        return;
+    }
+    std::unique_lock lock(m_mutex);
     if (!m_closed)
     {
-        m_wait.attachTo(waiter);
+        m_wait.attachTo(waiter, lock);
     }
 }
 
@@ -132,8 +146,11 @@ std::size_t ServicePort::spinFor(std::chrono::nanoseconds timeout)
             lock.lock();
         }
     }
-    closePorts();
-    lock.unlock();
+    closePorts(lock);
+    if (lock.owns_lock())
+    {
+        lock.unlock();
+    }
     m_domain->recoverDeadSoon(); // clients that died give their places back
     return handled;
 }
@@ -225,7 +242,7 @@ void ServicePort::close() noexcept
         return; // the parent's
     }
     std::shared_ptr<const Handler> handler; // what it captured goes when nobody holds the lock
-    const std::lock_guard guard(m_mutex);
+    std::unique_lock lock(m_mutex);
     if (m_closed)
     {
         return;
@@ -237,7 +254,7 @@ void ServicePort::close() noexcept
         sayGone();
     }
     m_wait.wakeAll();
-    closePorts();
+    closePorts(lock);
 }
 
 /// Kept calls keep the request port, from whose end clients would learn that nobody answers any more: so they are told.
@@ -257,13 +274,17 @@ void ServicePort::sayGone() noexcept
     }
 }
 
-/// Under the lock. Requests first: a client that sees the answers' port end finds nobody to ask any more.
-void ServicePort::closePorts() noexcept
+/// Gives up the lock: leaving takes its time, and others ask us. Requests first: a client that sees the answers' port end
+/// finds nobody to ask any more.
+void ServicePort::closePorts(std::unique_lock<std::mutex>& lock) noexcept
 {
     if (m_closed && m_requests != nullptr && !m_wait.hasSleeper())
     {
-        std::exchange(m_requests, nullptr)->close();
-        std::exchange(m_responses, nullptr)->close();
+        SubscriberPort* requests = std::exchange(m_requests, nullptr);
+        PublisherPort* responses = std::exchange(m_responses, nullptr);
+        lock.unlock();
+        requests->close();
+        responses->close();
     }
 }
 

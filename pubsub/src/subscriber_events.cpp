@@ -146,15 +146,17 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeNext()
     std::uint64_t value = 0;
     if (!m_connections.empty() && m_connections[index].m_used && poll(m_connections[index], value))
     {
-        m_next = index + 1;
+        m_next = index + 1 < m_connections.size() ? index + 1 : 0;
         return accept(index, value);
     }
+    m_next = index; // the others, each once
     return takeRound();
 }
 
 /// takeOther() where messages may expire.
 [[gnu::noinline]] Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeFresh()
 {
+    const std::uint64_t startNs = monotonicNs();
     for (;;)
     {
         auto taken = takeNext();
@@ -168,9 +170,14 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeNext()
         {
             return taken;
         }
+        const bool isNewer = taken->m_header->m_publishTimeNs > startNs;
         release(*taken);
         ++m_events.m_expired;
         m_events.m_expiredNs = nowNs;
+        if (isNewer)
+        {
+            return tl::unexpected(TakeError::NoData); // they expire faster than we can take them: no end in sight
+        }
     }
 }
 

@@ -18,10 +18,10 @@ bool SubscriberPort::hasNext()
     {
         return true;
     }
-    for (std::uint32_t i = 0; i < m_connectionCount; ++i)
+    for (Connection& connection : m_connections) // all of them: m_connectionCount is for the fast path of take()
     {
         std::uint64_t value = 0;
-        if (m_connections[i].m_used && look<false>(m_connections[i], value))
+        if (connection.m_used && look<false>(connection, value))
         {
             return true;
         }

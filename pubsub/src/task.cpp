@@ -87,6 +87,10 @@ bool Task::end(bool wasRunning, State to) noexcept
 
 void Task::close() noexcept
 {
+    if (m_generation != fork_guard::generation())
+    {
+        return; // the parent's, some thread of which may be in a callback for ever
+    }
     std::uint32_t word = m_word.load(std::memory_order_relaxed);
     while (stateOf(word) != State::Closing && stateOf(word) != State::Closed)
     {

@@ -117,7 +117,7 @@ class WaitSet::Members
     Members& operator=(const Members&) = delete;
     ~Members()
     {
-        for (const Member& member : m_all)
+        for (const Member& member : m_all) // a forked child's do nothing
         {
             member.m_what->detach();
         }
@@ -196,6 +196,16 @@ class WaitSet::Members
         return !m_ready.empty();
     }
 
+    /// After the look, which may have met a publisher with a deadline.
+    [[nodiscard]] std::int64_t nextNs(std::int64_t until) const
+    {
+        for (const Member& member : m_all)
+        {
+            until = std::min(until, member.m_what->nextNs());
+        }
+        return until;
+    }
+
     bool spin(std::int64_t deadline)
     {
         const std::chrono::nanoseconds longest = m_waiter->domain().config().wait.spin;
@@ -213,17 +223,15 @@ class WaitSet::Members
     bool sleepOnce(std::int64_t deadline)
     {
         const std::uint32_t seen = m_waiter->signals();
-        std::int64_t until = deadline;
         for (const Member& member : m_all)
         {
             member.m_what->mark();
-            until = std::min(until, member.m_what->nextNs());
         }
         const std::chrono::nanoseconds slice = notifier::afterMarking(); // [sync:sleep]
         const bool found = look();
         if (!found)
         {
-            m_waiter->sleepUntil(seen, until, slice);
+            m_waiter->sleepUntil(seen, nextNs(deadline), slice);
         }
         for (const Member& member : m_all)
         {

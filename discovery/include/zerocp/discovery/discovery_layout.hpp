@@ -77,6 +77,8 @@ struct alignas(kCacheLineBytes) DiscoveryHeader
     std::uint64_t m_maxMessageBytes;
     std::uint32_t m_portsPerTopic;
     std::uint32_t m_domain;
+    /// 1: a port was left Dying without the control lock; whoever has it next retires all such.
+    std::atomic<std::uint32_t> m_abandoned;
 };
 
 static_assert(sizeof(Table) == 16 && offsetof(DiscoveryHeader, m_processes) == 64);

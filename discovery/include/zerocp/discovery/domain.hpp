@@ -191,7 +191,6 @@ class Domain : public std::enable_shared_from_this<Domain>
     std::map<std::uint32_t, std::weak_ptr<PoolSet>> m_sets; ///< by row; guarded by m_controlMutex
     std::vector<std::shared_ptr<PoolSet>> m_keptSets;       ///< made here, kept mapped while their topics exist
     std::atomic<std::int64_t> m_lastRecoveryNs{0};
-    std::atomic<bool> m_hasAbandoned{false}; ///< a port of ours waits for somebody who gets the control lock
     RecoveryReport m_atJoin;
 };
 

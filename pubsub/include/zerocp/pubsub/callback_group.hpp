@@ -12,6 +12,7 @@ namespace ZeroCP
 {
 
 class Task;
+class ExecutorCore;
 
 enum class CallbackGroupType : std::uint8_t
 {
@@ -22,6 +23,7 @@ enum class CallbackGroupType : std::uint8_t
 class CallbackGroup
 {
   public:
+    /// Its callbacks belong to nodes of one executor.
     explicit CallbackGroup(CallbackGroupType type);
 
     [[nodiscard]] CallbackGroupType type() const noexcept { return m_core->m_type; }
@@ -39,7 +41,13 @@ class CallbackGroup
         /// The callback is done. Whose turn it is next, which need not enter(); null: nobody waits.
         [[nodiscard]] Task* leave() noexcept;
 
+        /// Whether the group is, or is now, of `executor`: an exclusive one hands its turns on in that one's queue.
+        [[nodiscard]] bool bind(const ExecutorCore* executor) noexcept;
+        void unbind(const ExecutorCore* executor) noexcept;
+        [[nodiscard]] bool isOfAnother(const ExecutorCore* executor) const noexcept;
+
         const CallbackGroupType m_type;
+        std::atomic<const ExecutorCore*> m_executor{nullptr};
         std::atomic<std::uint32_t> m_count{0}; ///< exclusive: one that runs and those that wait
         boost::lockfree::queue<Task*> m_waiting;
     };

@@ -81,13 +81,14 @@ class SubscriptionTask : public Task
     {
         QosEventInfo info;
         const std::shared_ptr<const EventCallback> callback = eventCallback();
-        m_isMessagesTurn = callback != nullptr && !m_isMessagesTurn && m_port.readEvent(info);
-        if (m_isMessagesTurn)
+        const bool told = callback != nullptr && !m_isMessagesTurn && m_port.readEvent(info);
+        m_isMessagesTurn = told;
+        if (told)
         {
-            reentry.open();
+            reentry.open(); // from here on the task may be another thread's
             (*callback)(info);
         }
-        return m_isMessagesTurn;
+        return told;
     }
     void forgetEvents() noexcept
     {

@@ -92,7 +92,7 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
         {
             static_cast<void>(advanceOrWait(lock, INT64_MAX, isDone));
         }
-        closePorts();
+        closePorts(lock);
     }
 
     /// Settles one answer or what has timed out or lost its server, and runs at most one callback, on the calling thread.
@@ -107,6 +107,8 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
     /// Whether runOne() has something to do; None also promises that nothing comes before nextTimeNs() but data, or a call
     /// that says so. Any thread.
     [[nodiscard]] PortWork work();
+    /// PortWatch::arm() with it, while the port is this client's.
+    [[nodiscard]] bool arm(PortWatch& watch);
     /// Answers wake waiter number `waiter` from now on; 0: who is in call() or spinFor().
     void attachTo(std::uint32_t waiter);
 
@@ -168,21 +170,21 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
         }
         if (!spins(lock, now))
         {
-            m_wakeAtNs = std::min(untilNs, nextTime());
+            const std::int64_t wakeAtNs = std::min(untilNs, nextTime());
             bool advanced = false;
-            m_wait.sleep(lock, std::chrono::nanoseconds(std::max<std::int64_t>(m_wakeAtNs - now, 0)),
+            m_wait.sleep(lock, std::chrono::nanoseconds(std::max<std::int64_t>(wakeAtNs - now, 0)),
                          [&]
                          {
                              advanced = advance(lock);
                              return advanced || isDone() || m_closed;
                          });
-            m_wakeAtNs = INT64_MAX;
             return advanced;
         }
         return false;
     }
     [[nodiscard]] bool spins(Lock& lock, std::int64_t now);
     [[nodiscard]] Look takeAnswer();
+    [[nodiscard]] PortWork openWork();
     [[nodiscard]] bool accept(HeldMessage message);
     void checkDeaths(Lock& lock);
     void refreshServers();
@@ -194,7 +196,7 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
     void settle(std::unique_ptr<Receiver> receiver, Result result);
     [[nodiscard]] std::int64_t nextTime() const noexcept;
     [[nodiscard]] bool hasWaitingCalls() const noexcept { return m_waiting != 0; }
-    void closePorts() noexcept;
+    void closePorts(Lock& lock) noexcept;
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }
 
     mutable std::mutex m_mutex;
@@ -215,7 +217,6 @@ class ClientPort : public std::enable_shared_from_this<ClientPort>
     std::size_t m_waiting{0}; ///< calls with a receiver
     bool m_hasOrphans{false}; ///< there are calls whose server is gone
     std::int64_t m_nextCheckNs{0};
-    std::int64_t m_wakeAtNs{INT64_MAX}; ///< when the sleeper wakes by itself, if we are it
     std::int64_t m_spinUntilNs{0};
     std::uint64_t m_lateAnswers{0};
     bool m_closed{false};

@@ -31,10 +31,7 @@ class ClientTask final : public Task
         static_cast<void>(m_port->runOne([&reentry] { reentry.open(); }));
     }
     [[nodiscard]] bool hasMore() override { return m_watch.found(m_port->work()); }
-    [[nodiscard]] bool arm() override
-    {
-        return m_watch.arm([this] { return m_port->work(); });
-    }
+    [[nodiscard]] bool arm() override { return m_port->arm(m_watch); }
     [[nodiscard]] bool isDue(std::int64_t nowNs) const noexcept override
     {
         return m_watch.isDue(nowNs) || nowNs >= m_port->nextTimeNs();

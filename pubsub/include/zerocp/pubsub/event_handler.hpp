@@ -33,6 +33,10 @@ class PublisherEventTask final : public Task
         const bool deadline = (bits & bitOf(QosEvent::DeadlineMissed)) != 0;
         const QosEventInfo info{.event = deadline ? QosEvent::DeadlineMissed : QosEvent::LivelinessLost,
                                 .count = deadline ? m_reader.deadlineMissed() : m_reader.livelinessLost()};
+        if (m_reader.books().isClosed())
+        {
+            return; // what was read may be another port's
+        }
         reentry.open();
         (*m_callback)(info);
     }

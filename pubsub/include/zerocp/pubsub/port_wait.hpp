@@ -27,12 +27,14 @@ class PortWait
     {
     }
 
-    /// From now on publishers wake waiter number `waiter` for the port, 0: who sleeps here. Under the lock.
-    void attachTo(std::uint32_t waiter) noexcept
+    /// From now on publishers wake waiter number `waiter` for the port, 0: who sleeps here. Under the lock, which it gives up
+    /// until nobody sleeps on the word any more: he would be woken by nobody, and take away what an executor announces.
+    void attachTo(std::uint32_t waiter, std::unique_lock<std::mutex>& lock)
     {
         m_port->attachTo(waiter);
-        notifier::wakeIfAsleep(*m_record); // who sleeps on the word would be woken by nobody
+        notifier::wakeIfAsleep(*m_record);
         m_changed.notify_all();
+        m_changed.wait(lock, [this] { return !m_hasSleeper; });
     }
 
     /// Until a message comes, wakeAll() or `longest` has passed; returns early without reason. `look` is called under the
@@ -48,9 +50,7 @@ class PortWait
             return;
         }
         m_hasSleeper = true;
-        lock.unlock();
-        const std::chrono::nanoseconds slice = std::min(notifier::announceSleep(*m_record), longest);
-        lock.lock();
+        const std::chrono::nanoseconds slice = std::min(notifier::announceSleep(*m_record), longest); // about 1 us
         if (look()) // [sync:sleep] after the announcement
         {
             notifier::stayAwake(*m_record);

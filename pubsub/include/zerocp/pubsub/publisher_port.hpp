@@ -50,6 +50,9 @@ class PublisherPort
     /// Sends a loaned chunk of which `bytes` bytes are filled. The sequence, from 1. Timeout: see PublishError.
     [[nodiscard]] Expected<std::uint64_t, PublishError> publish(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
 
+    /// Readers of directed queues that are dead get nothing any more, also before they can be recovered. Whether there was one.
+    bool dropDeadReaders() noexcept;
+
     /// publish() to one reader of directedReaders(); who only listens in gets it too. Never waits. Timeout: that reader's
     /// queue is full; NoSubscriber: it is gone. On error the loan is untouched.
     [[nodiscard]] Expected<std::uint64_t, PublishError> publishTo(const LoanedChunk& loan, std::uint64_t bytes,
@@ -183,7 +186,7 @@ class PublisherPort
     [[nodiscard]] static bool hasRoom(Connection& connection, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool hasRoomEverywhere() noexcept;
     [[nodiscard]] bool waitForRoom() noexcept;
-    void closeDeadReaders() noexcept;
+    bool closeDeadReaders() noexcept;
     [[nodiscard]] bool skipFull(std::uint64_t sequence) noexcept;
     void setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void markReceivers(ChunkManager& record) noexcept;

@@ -56,6 +56,8 @@ class ServicePort : public std::enable_shared_from_this<ServicePort>
 
     /// Whether runOne() has something to do. Any thread.
     [[nodiscard]] PortWork work();
+    /// PortWatch::arm() with it, while the port is this service's.
+    [[nodiscard]] bool arm(PortWatch& watch);
     /// Requests wake waiter number `waiter` from now on; 0: who is in spinFor().
     void attachTo(std::uint32_t waiter);
 
@@ -95,7 +97,7 @@ class ServicePort : public std::enable_shared_from_this<ServicePort>
                                       std::uint64_t bytes);
     void stamp(const PublisherPort::LoanedChunk& chunk, const Ticket& ticket, CallStatus status) noexcept;
     void sayGone() noexcept;
-    void closePorts() noexcept;
+    void closePorts(std::unique_lock<std::mutex>& lock) noexcept;
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }
 
     mutable std::mutex m_mutex;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "zerocp/core/fork_guard.hpp"
 #include "zerocp/pubsub/callback_group.hpp"
 #include "zerocp/pubsub/waiter.hpp"
 
@@ -52,7 +53,7 @@ class Task : public std::enable_shared_from_this<Task>
     virtual ~Task() = default;
 
     /// By the handle. When it returns no callback of the task runs, and what the task uses is released. Called from a
-    /// callback of the task it does not wait: the last one that ends releases.
+    /// callback of the task it does not wait: the last one that ends releases. Does nothing in a forked child.
     void close() noexcept;
 
     // What the executor asks. Those that are not const are called by one thread at a time, in state Running.
@@ -107,6 +108,7 @@ class Task : public std::enable_shared_from_this<Task>
         const Frame* m_outer;
     };
 
+    const std::uint64_t m_generation{fork_guard::generation()};
     std::atomic<std::uint32_t> m_word{static_cast<std::uint32_t>(State::Detached)};
     std::shared_ptr<CallbackGroup::Core> m_group;
     std::atomic<std::uint32_t> m_listed{0}; ///< entries of queues, there or on their way: then it must not be freed

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <thread>
 
+#include "zerocp/core/fork_guard.hpp"
 #include "zerocp/pubsub/waiter.hpp"
 
 namespace ZeroCP
@@ -18,12 +20,18 @@ class WakeLink
     /// Null: nobody. Returns when no wake() can use the former waiter any more.
     void set(std::shared_ptr<Waiter> waiter)
     {
+        if (m_generation != fork_guard::generation())
+        {
+            return; // a forked child: some thread of the parent may be in wake() for ever
+        }
         const std::lock_guard guard(m_mutex);
         // [sync:wake-link] seq_cst, with wake(): a wake that has not counted itself yet finds the new waiter.
         m_waiter.store(waiter.get(), std::memory_order_seq_cst);
-        while (m_waking.load(std::memory_order_seq_cst) != 0)
+        for (int tries = 0; m_waking.load(std::memory_order_seq_cst) != 0; ++tries) // some instructions long
         {
-            std::this_thread::yield();
+            // Yielding does not let a thread of lower priority finish on the same core; sleeping does.
+            constexpr int kYields = 100;
+            tries < kYields ? std::this_thread::yield() : std::this_thread::sleep_for(std::chrono::microseconds(50));
         }
         m_held = std::move(waiter);
     }
@@ -41,6 +49,7 @@ class WakeLink
     [[nodiscard]] bool isSet() const noexcept { return m_waiter.load(std::memory_order_relaxed) != nullptr; }
 
   private:
+    const std::uint64_t m_generation{fork_guard::generation()};
     std::atomic<Waiter*> m_waiter{nullptr};
     std::atomic<std::uint32_t> m_waking{0};
     std::mutex m_mutex;

@@ -300,4 +300,103 @@ TEST(EventHandler, OfAnEmptyPublisherIsRefused)
     EXPECT_EQ(one.m_node.createEventHandler(empty, [](const QosEventInfo&) {}).error().code(), ErrorCode::Closed);
 }
 
+TEST(CallbackSubscriberEvents, AndMessagesOfAReentrantGroupAreEachHandledOnce)
+{
+    constexpr std::uint64_t kMessages = 3000;
+    OneNode one;
+    std::atomic<std::uint64_t> messages{0};
+    std::atomic<std::uint64_t> sum{0};
+    std::atomic<std::int64_t> alive{0};
+    auto subscriber = one.m_node
+                          .createSubscriber<Number>(
+                              "t", QoS{}.keepLast(kMessages).maxHeld(8),
+                              [&](const Sample<Number>& sample)
+                              {
+                                  sum += sample->value;
+                                  ++messages;
+                              },
+                              CallbackGroup(CallbackGroupType::Reentrant))
+                          .value();
+    subscriber.onEvent([&](const QosEventInfo& info) { alive += info.liveliness.aliveChange; });
+    Executor executor({.threads = 4});
+    ASSERT_TRUE(executor.add(one.m_node));
+    std::thread spinning([&] { EXPECT_TRUE(executor.spin()); });
+
+    auto publisher = one.publisher();
+    for (std::uint64_t i = 1; i <= kMessages; ++i)
+    {
+        EXPECT_TRUE(publisher.publishCopy({i}));
+        if (i % 16 == 0)
+        {
+            auto passing = one.publisher(); // comes and goes: two events
+        }
+    }
+    while (messages < kMessages || alive != 1)
+    {
+        std::this_thread::yield();
+    }
+    executor.stop();
+    spinning.join();
+
+    EXPECT_EQ(messages, kMessages);
+    EXPECT_EQ(sum, kMessages * (kMessages + 1) / 2);
+    EXPECT_EQ(subscriber.missed(), 0U);
+}
+
+TEST(CallbackSubscriber, GetsAWholeBurstOfMessagesThatMayExpire)
+{
+    OneNode one;
+    std::uint64_t messages = 0;
+    auto subscriber = one.m_node
+                          .createSubscriber<Number>("t", QoS{}.lifespan(std::chrono::hours(1)),
+                                                    [&](const Sample<Number>&) { ++messages; })
+                          .value();
+    auto publisher = one.publisher();
+    Executor executor;
+    ASSERT_TRUE(executor.add(one.m_node));
+    ASSERT_TRUE(executor.spinSome());
+    for (std::uint64_t i = 0; i < 5; ++i)
+    {
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+
+    for (int round = 0; round < 5; ++round)
+    {
+        ASSERT_TRUE(executor.spinSome()); // one callback each
+    }
+
+    EXPECT_EQ(messages, 5U);
+}
+
+TEST(WaitSet, IsReadyForMessagesThatMayExpire)
+{
+    OneNode one;
+    auto subscriber = one.subscriber(QoS{}.lifespan(std::chrono::hours(1)));
+    auto publisher = one.publisher();
+    auto waitSet = WaitSet::create(one.m_node).value();
+    ASSERT_TRUE(waitSet.attach(subscriber, 3));
+    ASSERT_TRUE(publisher.publishCopy({1}));
+
+    EXPECT_EQ(idsOf(waitSet.wait(-1ns)), std::vector<std::uint64_t>{3});
+    EXPECT_TRUE(subscriber.take());
+    EXPECT_TRUE(waitSet.wait(0ns).empty());
+}
+
+TEST(Lifespan, TakeGoesRoundAllPublishersBeforeItAnswersNoData)
+{
+    OneNode one;
+    auto idle = one.publisher();
+    auto busy = one.publisher();
+    auto other = one.publisher();
+    auto subscriber = one.subscriber(QoS{}.lifespan(std::chrono::hours(1)));
+    for (Publisher<Number>* publisher : {&busy, &other, &idle})
+    {
+        ASSERT_TRUE(publisher->publishCopy({1}));
+        ASSERT_TRUE(publisher->publishCopy({2}));
+        EXPECT_TRUE(subscriber.take());
+        EXPECT_TRUE(subscriber.take());
+        EXPECT_EQ(subscriber.take().error(), TakeError::NoData);
+    }
+}
+
 } // namespace ZeroCP

@@ -375,6 +375,30 @@ TEST(Executor, RefusesNodesOfSeveralDomainsAndEmptyOnes)
     EXPECT_EQ(scene.m_executor->add(Node()).error().code(), ErrorCode::Closed);
 }
 
+TEST(Executor, RefusesANodeWhoseGroupIsOfAnotherExecutor)
+{
+    OneNode one;
+    auto other = nodeIn(one.m_domain, {}, "other");
+    const CallbackGroup group(CallbackGroupType::MutuallyExclusive);
+    auto first = one.m_node
+                     .createTimer(
+                         1h, [] {}, group)
+                     .value();
+    auto second = other
+                      .createTimer(
+                          1h, [] {}, group)
+                      .value();
+    Executor later;
+    {
+        Executor executor;
+        ASSERT_TRUE(executor.add(one.m_node));
+        ASSERT_TRUE(executor.spinSome());
+
+        EXPECT_EQ(later.add(other).error().code(), ErrorCode::ConfigInvalid);
+    }
+    EXPECT_TRUE(later.add(other)) << "the first executor is gone";
+}
+
 TEST(Executor, ServesSeveralNodes)
 {
     Scene scene;

@@ -1,6 +1,7 @@
 // Services: Service, ServiceCall, Client. One thread plays both sides unless a test says otherwise.
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -16,7 +17,9 @@
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
+#include "support/child_process.hpp"
 #include "support/shared_board.hpp"
+#include "zerocp/discovery/domain_lock.hpp"
 
 namespace ZeroCP::test
 {
@@ -1009,6 +1012,36 @@ TEST(CallError, HasANameForEveryValue)
     EXPECT_EQ(toString(CallError::NoAnswer), "NoAnswer");
     EXPECT_EQ(toString(CallError::Closed), "Closed");
     EXPECT_EQ(toString(CallError::Forked), "Forked");
+}
+
+TEST(Client, CallsAServerThatIsKilledWhileNobodyCanRecoverIt)
+{
+    const TestDomain domain;
+    ChildProcess child(
+        [&](Peer& parent)
+        {
+            auto node = nodeIn(domain, {}, "server");
+            auto service = node.createService<Pair, Sum>("add", add).value();
+            parent.tell("there");
+            parent.pause(); // answers nothing
+            return true;
+        });
+    ASSERT_EQ(child.hear(), "there");
+    auto node = nodeIn(domain, {}, "client");
+    auto client = node.createClient<Pair, Sum>("add").value();
+    auto future = client.asyncCall(Pair{1, 2}, kLong);
+    auto somebody = DomainLock::open(domain.root() / Domain::fileName(domain.number(), "lock"), {}).value();
+    ASSERT_TRUE(somebody.lockControl()); // stopped in a control call, as it were
+
+    child.kill(SIGKILL);
+    while (future.wait_for(0s) != std::future_status::ready)
+    {
+        client.spinFor(1ms);
+    }
+
+    EXPECT_EQ(future.get().error(), CallError::ServerGone);
+    EXPECT_EQ(client.asyncCall(Pair{1, 2}, kLong).get().error(), CallError::NoServer);
+    somebody.unlockControl();
 }
 
 } // namespace

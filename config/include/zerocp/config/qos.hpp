@@ -87,19 +87,25 @@ class QoS
 
     /// A publisher offers, or a subscriber asks for, a message in each period of this length, per publisher and
     /// subscriber, from the first one on. Those that end without one are counted (deadlineMissed()).
-    constexpr QoS& deadline(std::chrono::nanoseconds period) noexcept { return set(m_deadline, std::optional(period)); }
+    constexpr QoS& deadline(std::chrono::nanoseconds period) noexcept
+    {
+        m_deadline = period;
+        return *this;
+    }
     /// A message that is older when it would be taken is dropped and counted (expired()); of publisher's and subscriber's
     /// the shorter one counts.
     constexpr QoS& lifespan(std::chrono::nanoseconds longest) noexcept
     {
-        return set(m_lifespan, std::optional(longest));
+        m_lifespan = longest;
+        return *this;
     }
     /// How a publisher, or one that the subscriber wants, shows that it is alive. A lease matters for what is compatible;
     /// with ManualByTopic it is also what is counted. Without a lease: for ever.
     constexpr QoS& liveliness(Liveliness kind, std::optional<std::chrono::nanoseconds> lease = std::nullopt) noexcept
     {
         m_lease = lease;
-        return set(m_liveliness, kind);
+        m_liveliness = kind;
+        return *this;
     }
 
     /// Loans a publisher may have out at a time; overrides limits.max_loans.

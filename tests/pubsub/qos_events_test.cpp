@@ -131,7 +131,7 @@ TEST(Deadline, IsTheSameWhetherOrNotSomebodyLooked)
         changes += often.deadlineMissed().change;
     }
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     } // leaves: the count ends
 
     changes += often.deadlineMissed().change;
@@ -196,7 +196,7 @@ TEST(Deadline, KeepsTheTimeOfTheLastOneAfterTheNextMessage)
     auto subscriber = one.subscriber(QoS{}.keepLast(100).deadline(kPeriod));
     publishAfter(publisher, {0ms, 7ms});
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     } // the count ends, in all likelihood before the next period does
 
     const EventCount all = subscriber.deadlineMissed();
@@ -217,7 +217,7 @@ TEST(Deadline, IsSummedOverPublishersAndEndsForThoseThatLeave)
     auto leaves = one.publisher(qos);
     publishAfter(leaves, {0ms, 5ms});
     {
-        Publisher<Number>(std::move(leaves));
+        static_cast<void>(Publisher<Number>(std::move(leaves)));
     }
     const std::uint64_t left = subscriber.deadlineMissed().count;
     const Times before = timesOf(subscriber); // and its pair is given up
@@ -228,7 +228,7 @@ TEST(Deadline, IsSummedOverPublishersAndEndsForThoseThatLeave)
 
     publishAfter(stays, {0ms, 5ms});
     {
-        Publisher<Number>(std::move(stays));
+        static_cast<void>(Publisher<Number>(std::move(stays)));
     }
 
     const std::uint64_t both = subscriber.deadlineMissed().count;
@@ -448,7 +448,7 @@ TEST(Liveliness, APublisherIsAliveWhileItExists)
 
     const LivelinessStatus come = subscriber.livelinessChanged();
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
     const LivelinessStatus gone = subscriber.livelinessChanged();
 
@@ -523,7 +523,7 @@ TEST(Liveliness, EveryLostLeaseIsCountedThoughNobodyLooked)
     std::this_thread::sleep_for(kLease); // the first lease begins with the publisher: it is lost now
     publishAfter(publisher, {0ms, 1ms, 6ms, 6ms, 0ms, 20ms});
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
     const Times times = timesOf(subscriber);
     std::uint64_t between = 1;
@@ -590,7 +590,7 @@ TEST(Liveliness, APublisherWithALostLeaseThatLeavesIsNoLongerNotAlive)
     EXPECT_EQ(subscriber.livelinessChanged().notAlive, 1U);
 
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
 
     const LivelinessStatus status = subscriber.livelinessChanged();
@@ -695,7 +695,7 @@ TEST(NewEvents, HaveABitUntilTheirStatusIsRead)
     EXPECT_EQ(subscriber.newEvents() & ~bitOf(QosEvent::DeadlineMissed), 0U);
     EXPECT_EQ(publisher.newEvents() & ~bitOf(QosEvent::DeadlineMissed), 0U);
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
     static_cast<void>(subscriber.deadlineMissed());
     static_cast<void>(subscriber.livelinessChanged());
@@ -739,7 +739,7 @@ TEST(NewEvents, NextMomentIsTheNextDeadlineOrLeaseToRunOut)
     std::this_thread::sleep_for(kPeriod);
     EXPECT_NE(subscriber.newEvents() & bitOf(QosEvent::DeadlineMissed), 0U);
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
     EXPECT_EQ(subscriber.nextEventNs(), kNever);
 }

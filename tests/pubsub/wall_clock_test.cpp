@@ -76,7 +76,7 @@ TEST(WallClock, ChangesNeitherDeadlinesNorLifespansNorLeases)
     const LivelinessStatus alive = subscriber.livelinessChanged();
     const std::uint64_t lost = publisher.livelinessLost().count;
     {
-        Publisher<Number>(std::move(publisher));
+        static_cast<void>(Publisher<Number>(std::move(publisher)));
     }
 
     std::uint64_t between = 0;

@@ -91,6 +91,9 @@ TEST(DeadlineBook, IsRightWhereverItsWriterIsKilled)
         before.m_missed = stores >= 2 ? after.m_missed.load() : before.m_missed.load();
         before.m_start = stores >= 3 ? after.m_start.load() : before.m_start.load();
 
+        EXPECT_EQ(countAt(before, 1200), stores == 0 ? 1U : 3U)
+            << stores << ": a clock that was read before the message";
+        EXPECT_EQ(before.at(1200, kPeriod).m_lastNs, stores == 0 ? 1100U : 1330U) << stores;
         EXPECT_EQ(countAt(before, 1370), 3U) << stores;
         EXPECT_EQ(before.at(1370, kPeriod).m_lastNs, 1330U) << stores;
         EXPECT_EQ(countAt(before, 1460), 4U) << stores;

@@ -75,8 +75,10 @@ struct DeadlineBook
             {
                 continue;
             }
-            const std::uint64_t count = std::max(missed, (nowNs - std::min(start, nowNs)) / periodNs);
-            const std::uint64_t lastNs = count == missed ? missedNs : start + count * periodNs;
+            // Newer than the last message that the other two tell of: the writer is between its stores, or was killed there.
+            const std::uint64_t noted = missedNs > start + missed * periodNs ? (missedNs - start) / periodNs : missed;
+            const std::uint64_t count = std::max(noted, (nowNs - std::min(start, nowNs)) / periodNs);
+            const std::uint64_t lastNs = count == noted ? missedNs : start + count * periodNs;
             return {count, lastNs, start + (count + 1) * periodNs};
         }
     }

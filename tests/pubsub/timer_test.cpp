@@ -286,8 +286,11 @@ TEST(Timer, StaysOnItsGridHoweverLateCallbacksAreAndCountsTheMomentsThatPass)
     std::printf("%lld moments: %llu callbacks, %llu missed; mean period %.3f us, the last callback %.1f us late\n",
                 static_cast<long long>(passed), static_cast<unsigned long long>(course.m_calls),
                 static_cast<unsigned long long>(timer.missed()), mean / 1000, static_cast<double>(late) / 1000);
-    EXPECT_LT(std::abs(mean - static_cast<double>(kPeriod)), 10'000.0);
-    EXPECT_GE(timer.missed(), static_cast<std::uint64_t>(moments) / 100) << "each long callback lets two pass";
+    if (moments >= 60'000) // in a short run a single late callback would be seen, which is no drift
+    {
+        EXPECT_LT(std::abs(mean - static_cast<double>(kPeriod)), 10'000.0);
+    }
+    EXPECT_GE(timer.missed() + 1, course.m_calls / 100) << "each long callback, but the last, lets one pass unhandled";
 }
 
 } // namespace

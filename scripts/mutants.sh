@@ -45,7 +45,7 @@ quietly() {
 
 # The first test of a group that fails; nothing if all pass.
 first_failure() {
-    timeout 300 env GTEST_FAIL_FAST=1 "$build/tests/zerocp_$1_tests" >"$log" 2>&1 && return
+    timeout 900 env GTEST_FAIL_FAST=1 "$build/tests/zerocp_$1_tests" >"$log" 2>&1 && return
     local failed
     failed=$(grep -m1 '^\[  FAILED  \]' "$log" | awk '{print $4}')
     echo "${failed:-$1, which did not end}"

@@ -269,7 +269,7 @@ Expected<void, Error> Domain::takeSlot()
     }
     return failure(ErrorCode::LimitReached, fileName(m_config.domain, "discovery") + ": all " +
                                                 std::to_string(table.m_capacity) +
-                                                " process slots are in use; raise limits.processes");
+                                                " process slots are in use; raise limits.processes" + whoHas(table));
 }
 
 Domain::~Domain()

@@ -102,7 +102,8 @@ Expected<std::uint32_t, Error> Domain::takeRow(Table& table, std::string_view li
                                                     std::to_string(table.m_capacity) + " rows are in use; raise " +
                                                     std::string(limitKey) +
                                                     " in the configuration of the process that "
-                                                    "starts the domain");
+                                                    "starts the domain" +
+                                                    whoHas(table));
     }
     if (auto committed = m_discovery.commit(table.m_offset + sizeof(Row) * known, sizeof(Row)); !committed)
     {

@@ -151,7 +151,9 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     if (!holder)
     {
         static_cast<void>(retireDyingPorts(**set)); // the port that could not be completed
-        return undo(Error(holder.error().code(), "topic '" + request.m_topic + "': " + holder.error().message()));
+        const bool limited = holder.error().code() == ErrorCode::LimitReached;
+        return undo(Error(holder.error().code(), "topic '" + request.m_topic + "': " + holder.error().message() +
+                                                     (limited ? whoHasPortsOf(*topic) : "")));
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, *endpoint);
     record.m_kind = static_cast<std::uint32_t>(request.m_kind);

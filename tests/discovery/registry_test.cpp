@@ -1,8 +1,11 @@
 // Endpoints, topics and pool sets of a Domain.
+#include <cerrno>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -45,6 +48,11 @@ struct Configured
     TestDomain m_domain;
     std::shared_ptr<Domain> m_membership;
 };
+
+std::string thisProcess()
+{
+    return "process " + std::to_string(::getpid()) + " '" + program_invocation_short_name + "'";
+}
 
 std::shared_ptr<Domain> limited(const TestDomain& domain, const std::function<void(Limits&)>& change)
 {
@@ -157,6 +165,7 @@ TEST(Registry, RefusesOneTopicMoreThanItsLimitAndNamesTheKey)
     ASSERT_FALSE(third);
     EXPECT_EQ(third.error().code(), ErrorCode::LimitReached);
     EXPECT_PRED2(contains, third.error().message(), "limits.topics");
+    EXPECT_PRED2(contains, third.error().message(), "most are of " + thisProcess() + " (2)");
 }
 
 TEST(Registry, MakesNoFilesForATopicThatItRefuses)
@@ -196,6 +205,7 @@ TEST(Registry, RefusesOneEndpointMoreThanItsLimitAndNamesTheKey)
     ASSERT_FALSE(third);
     EXPECT_EQ(third.error().code(), ErrorCode::LimitReached);
     EXPECT_PRED2(contains, third.error().message(), "limits.endpoints");
+    EXPECT_PRED2(contains, third.error().message(), "most are of " + thisProcess() + " (2)");
     EXPECT_FALSE(elsewhere);
     EXPECT_EQ(domain.files().size(), 4U) << "nothing of the topic that was refused";
 }
@@ -213,6 +223,7 @@ TEST(Registry, RefusesOnePortMoreThanItsLimitPerTopicAndNamesTheKey)
     ASSERT_FALSE(third);
     EXPECT_EQ(third.error().code(), ErrorCode::LimitReached);
     EXPECT_PRED2(contains, third.error().message(), "limits.ports_per_topic");
+    EXPECT_PRED2(contains, third.error().message(), "most are of " + thisProcess() + " (2)");
     EXPECT_TRUE(elsewhere) << "another topic has ports of its own";
 }
 

@@ -166,6 +166,14 @@ class Domain : public std::enable_shared_from_this<Domain>
         return request.m_config == nullptr ? m_config : *request.m_config;
     }
     void releaseTopicIfUnused(std::uint32_t topic);
+    /// Who uses up a limit: the end of a sentence, empty if nobody.
+    [[nodiscard]] std::string whoHas(const Table& table) const;
+    [[nodiscard]] std::string whoHasPortsOf(std::uint32_t topic) const;
+    [[nodiscard]] std::string whoHasTopics() const;
+    [[nodiscard]] std::string whoHasProcesses() const;
+    template <typename Row>
+    [[nodiscard]] std::string mostOfRows(const Table& table) const;
+    [[nodiscard]] std::string describeProcess(std::uint32_t slot) const;
     [[nodiscard]] std::uint64_t budgetsOf(const PoolView& view, std::uint32_t classIndex) const;
     /// A log line if a configured set has fewer chunks than its publishers may need at once.
     void warnOfShortage(PoolSet& set, const std::string& topic, std::string_view setName);

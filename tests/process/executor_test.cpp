@@ -47,7 +47,14 @@ std::uint64_t callbacksInAll()
 struct Message
 {
     std::uint64_t m_number;
-    std::uint64_t m_readySince; ///< callbacks that had been run when it was about to be published
+};
+
+/// Which callback of all was the next when a topic's newest message had been published: a publisher that loses its core
+/// before that is no wait of the executor's.
+struct Ready
+{
+    std::atomic<std::uint64_t> m_number; ///< of the message; stored last
+    std::atomic<std::uint64_t> m_since;
 };
 
 struct Board
@@ -55,6 +62,7 @@ struct Board
     std::atomic<int> m_ready;
     std::atomic<std::uint64_t> m_callbacks;                    ///< run so far, of all topics
     std::array<std::atomic<std::uint64_t>, kTopics> m_handled; ///< the newest message
+    std::array<Ready, kTopics> m_readies;
     std::atomic<bool> m_quietAreDone;
     std::atomic<std::uint64_t> m_busyPublished;
 };
@@ -71,10 +79,12 @@ std::string topicOf(std::size_t topic)
     return "many/topic" + std::to_string(topic);
 }
 
-bool publish(Board& board, Publisher<Message>& publisher, std::uint64_t number)
+bool publish(Board& board, std::size_t topic, Publisher<Message>& publisher, std::uint64_t number)
 {
-    const auto sent = publisher.publishCopy({number, board.m_callbacks});
+    const auto sent = publisher.publishCopy({number});
     EXPECT_TRUE(sent) << toString(sent.error());
+    board.m_readies[topic].m_since = board.m_callbacks.load();
+    board.m_readies[topic].m_number = number;
     return sent.has_value();
 }
 
@@ -89,7 +99,7 @@ bool saturate(const TestDomain& domain, Board& board)
     while (good && !board.m_quietAreDone)
     {
         await([&] { return number < board.m_handled[kBusy] + kWindow || board.m_quietAreDone; });
-        good = publish(board, publisher, ++number);
+        good = publish(board, kBusy, publisher, ++number);
     }
     board.m_busyPublished = number;
     await([&] { return board.m_handled[kBusy] == number; });
@@ -117,7 +127,7 @@ bool publishInTurn(const TestDomain& domain, Board& board, std::size_t me, std::
         {
             if (sent[i] < messages && board.m_handled[topics[i]] == sent[i])
             {
-                good = publish(board, publishers[i], ++sent[i]) && good;
+                good = publish(board, topics[i], publishers[i], ++sent[i]) && good;
                 --left;
             }
         }
@@ -140,6 +150,14 @@ struct Topic
     std::uint64_t m_wrong{0};           ///< messages that were not the next one
     std::vector<std::uint64_t> m_waits; ///< callbacks run between readiness and handling
 };
+
+/// Callbacks that ran between a message's readiness and callback `now`, its own.
+std::uint64_t waited(const Ready& ready, std::uint64_t number, std::uint64_t now)
+{
+    const bool wasSaid = ready.m_number == number; // else its publisher is not back from publish() yet
+    const std::uint64_t since = ready.m_since;
+    return wasSaid && since < now ? now - since : 0;
+}
 
 struct Group
 {
@@ -196,7 +214,7 @@ TEST(ExecutorOfManyTopics, HandlesEveryMessageOnceWithGroupsThatNeverOverlap)
             mine.m_last = sample->m_number;
             if (t != kBusy)
             {
-                mine.m_waits.push_back(now - sample->m_readySince);
+                mine.m_waits.push_back(waited(board->m_readies[t], sample->m_number, now));
                 if (mine.m_last == perTopic && --quietLeft == 0)
                 {
                     board->m_quietAreDone = true;
@@ -296,7 +314,7 @@ bool publishAndDie(Peer& parent, const TestDomain& domain, notifier::Sleep left)
     parent.tell(word != nullptr ? "ready" : "not attached");
     await([&] { return word != nullptr && executor.m_asleep == 1; });
     word->store(static_cast<std::uint32_t>(notifier::Sleep::Woken)); // so that publish() itself wakes nobody
-    static_cast<void>(publisher.publishCopy({7, 0}));
+    static_cast<void>(publisher.publishCopy({7}));
     word->store(static_cast<std::uint32_t>(left));
     ::kill(::getpid(), SIGKILL);
     return false;

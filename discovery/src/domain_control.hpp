@@ -42,6 +42,7 @@ class Domain::Control
         if (m_result)
         {
             count();
+            domain.m_patience = {};
         }
     }
     Control(const Control&) = delete;

@@ -110,8 +110,8 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
                 port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
             if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
             {
-                const bool retired =
-                    recovery::retire(view, p, alive, [&set](std::uint32_t last) { (*set)->giveBack(last); });
+                const bool retired = recovery::retire(view, p, alive, m_patience,
+                                                      [&set](std::uint32_t last) { (*set)->giveBack(last); });
                 // Dying ports are found again without their process; one that could not be looked at is not.
                 complete &= retired || port.m_state.load(std::memory_order_acquire) ==
                                            static_cast<std::uint32_t>(PortState::Dying);
@@ -187,7 +187,7 @@ void Domain::releaseWhatNobodyUses()
 bool Domain::retirePort(PoolSet& set, std::uint32_t port)
 {
     return recovery::retire(
-        set.control(), port, [this](std::uint32_t slot) { return isAlive(slot); },
+        set.control(), port, [this](std::uint32_t slot) { return isAlive(slot); }, m_patience,
         [&set](std::uint32_t last) { set.giveBack(last); });
 }
 
@@ -210,7 +210,7 @@ std::uint32_t Domain::retireDyingPorts()
 std::uint32_t Domain::retireDyingPorts(PoolSet& set)
 {
     return recovery::retireDying(
-        set.control(), [this](std::uint32_t slot) { return isAlive(slot); },
+        set.control(), [this](std::uint32_t slot) { return isAlive(slot); }, m_patience,
         [this, &set](std::uint32_t port)
         {
             releaseRowOf(set.control().port(port));

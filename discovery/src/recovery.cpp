@@ -15,34 +15,7 @@ namespace ZeroCP::recovery
 namespace
 {
 
-/// How long a call of a live publisher may take before its port is left for later. Publishing takes microseconds; more
-/// means that the process is stopped or starved.
-constexpr std::chrono::milliseconds kGrace{20};
-
-using Deadline = std::chrono::steady_clock::time_point;
-
-/// Waits until `publisher` has left the call that it may be in: its next one sees the epoch before it touches a pair.
-bool quiesce(const PortRecord& publisher, Deadline deadline)
-{
-    // [sync:busy] The epoch was moved, then barrierEverywhere() ran: a publisher whose m_busy is even now will load the
-    // new epoch in its next call. Partner: PublisherPort::enter().
-    const std::uint64_t busy = publisher.m_busy.load(std::memory_order_acquire);
-    if ((busy & 1U) == 0)
-    {
-        return true;
-    }
-    while (publisher.m_busy.load(std::memory_order_acquire) == busy)
-    {
-        if (std::chrono::steady_clock::now() > deadline)
-        {
-            return false;
-        }
-        std::this_thread::yield();
-    }
-    return true;
-}
-
-bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
+bool retireSubscriber(const Victim& victim, const IsAlive& isAlive, Patience& patience)
 {
     finishListOperation(victim);
     std::vector<std::uint32_t> publishers;
@@ -59,9 +32,9 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
                         }
                     }
                 });
-    notifier::moveEpoch(victim.m_view.header().m_epoch);                 // [sync:epoch]
-    barrierEverywhere();                                                 // [sync:busy]
-    const Deadline deadline = std::chrono::steady_clock::now() + kGrace; // for all of them together
+    notifier::moveEpoch(victim.m_view.header().m_epoch);             // [sync:epoch]
+    barrierEverywhere();                                             // [sync:busy]
+    const auto deadline = Patience::Clock::now() + Patience::kGrace; // for all of them together
     bool quiet = true;
     for (const std::uint32_t index : publishers)
     {
@@ -72,7 +45,7 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
             const PortRecord& publisher = victim.m_view.port(index);
             const bool active =
                 publisher.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Active);
-            quiet &= !active || quiesce(publisher, deadline) ||
+            quiet &= !active || patience.outlasts(publisher, deadline) ||
                      !isAlive(publisher.m_processSlot.load(std::memory_order_relaxed));
         }
     }
@@ -94,6 +67,36 @@ bool retireSubscriber(const Victim& victim, const IsAlive& isAlive)
 
 } // namespace
 
+bool Patience::outlasts(const PortRecord& publisher, Clock::time_point deadline)
+{
+    // [sync:busy] The epoch was moved, then barrierEverywhere() ran: a publisher whose m_busy is even now will load the
+    // new epoch in its next call. Partner: PublisherPort::enter().
+    const std::uint64_t busy = publisher.m_busy.load(std::memory_order_acquire);
+    if ((busy & 1U) == 0)
+    {
+        return true;
+    }
+    if (isKnown(publisher, busy))
+    {
+        return false;
+    }
+    while (publisher.m_busy.load(std::memory_order_acquire) == busy)
+    {
+        if (Clock::now() > deadline)
+        {
+            m_stuck.emplace_back(&publisher, busy);
+            return false;
+        }
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+bool Patience::isKnown(const PortRecord& publisher, std::uint64_t busy) const noexcept
+{
+    return std::find(m_stuck.begin(), m_stuck.end(), std::pair(&publisher, busy)) != m_stuck.end();
+}
+
 void barrierEverywhere()
 {
     constexpr std::chrono::milliseconds kDrained{1};
@@ -103,7 +106,7 @@ void barrierEverywhere()
     }
 }
 
-bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, const LastAct& lastAct)
+bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, Patience& patience, const LastAct& lastAct)
 {
     if (!view.refresh())
     {
@@ -128,7 +131,7 @@ bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, const La
     {
         retirePublisher(victim);
     }
-    else if (!retireSubscriber(victim, isAlive))
+    else if (!retireSubscriber(victim, isAlive, patience))
     {
         return false;
     }
@@ -140,7 +143,7 @@ bool retire(PoolView& view, std::uint32_t port, const IsAlive& isAlive, const La
     return true;
 }
 
-std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive, const LastAct& lastAct)
+std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive, Patience& patience, const LastAct& lastAct)
 {
     std::uint32_t left = 0;
     const std::uint32_t used =
@@ -149,7 +152,7 @@ std::uint32_t retireDying(PoolView& view, const IsAlive& isAlive, const LastAct&
     {
         const bool dying =
             view.port(port).m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Dying);
-        left += dying && !retire(view, port, isAlive, lastAct) ? 1U : 0U;
+        left += dying && !retire(view, port, isAlive, patience, lastAct) ? 1U : 0U;
     }
     return left;
 }

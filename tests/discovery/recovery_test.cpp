@@ -345,6 +345,32 @@ TEST(Recovery, LeavesAPortDyingWhileAPublisherIsStoppedInACallAndRetiresItLater)
     EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
 }
 
+// Ports that stay Dying are looked at in every control call. Waiting for the publisher anew for each would take minutes
+// here; the alarm ends that.
+TEST(Recovery, WaitsForAStoppedPublisherOncePerCallHoweverManyPortsAreDying)
+{
+    constexpr std::uint32_t kGone = 120;
+    ::alarm(45);
+    OneNode one;
+    auto publisher = one.publisher();
+    {
+        auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                         AccessMode::READ_WRITE);
+        const PoolView view = PoolView::of("set", {memory->base(), memory->bytes()}, {}, {}).value();
+        PortRecord& stopped = view.port(1);
+        ASSERT_EQ(stopped.m_kind.load(), static_cast<std::uint32_t>(PortKind::Publisher));
+        stopped.m_busy += 1; // as if it stood in publish()
+        for (std::uint32_t i = 0; i < kGone; ++i)
+        {
+            static_cast<void>(one.subscriber());
+        }
+        EXPECT_EQ(recovered(one).pending, kGone);
+        stopped.m_busy += 1;
+    }
+    EXPECT_EQ(recovered(one).pending, 0U);
+    ::alarm(0);
+}
+
 TEST(Recovery, RepairsWhatTwoHundredKillsAtRandomMomentsLeave)
 {
     constexpr int kKills = 200;

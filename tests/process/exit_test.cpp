@@ -1,13 +1,11 @@
 // How a process may end or be refused, and what is left of it: nothing.
 #include <cstdint>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -17,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "support/child_process.hpp"
+#include "support/footprint.hpp"
 #include "support/message_pattern.hpp"
 #include "support/pool_audit.hpp"
 #include "support/sanitized.hpp"
@@ -401,53 +400,6 @@ TEST(OtherUser, WhoMayNotWriteTheRootGetsPermissionDenied)
 }
 
 // ---- what a process has after thousands of cycles
-
-struct Footprint
-{
-    std::size_t m_descriptors{0};
-    std::size_t m_mappings{0};
-    std::uint64_t m_heapBytes{0};
-    std::uint64_t m_fileBlocks{0};
-    std::size_t m_files{0};
-};
-
-Footprint footprint(const TestDomain& domain)
-{
-    Footprint now;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
-    {
-        static_cast<void>(entry);
-        ++now.m_descriptors;
-    }
-    std::ifstream maps("/proc/self/maps");
-    for (std::string line; std::getline(maps, line);)
-    {
-        ++now.m_mappings;
-    }
-    now.m_heapBytes = ::mallinfo2().uordblks;
-    for (const std::string& name : domain.files())
-    {
-        struct stat status
-        {
-        };
-        ::stat((domain.root() / name).c_str(), &status);
-        now.m_fileBlocks += static_cast<std::uint64_t>(status.st_blocks);
-        ++now.m_files;
-    }
-    return now;
-}
-
-void expectFlat(const Footprint& before, const Footprint& after)
-{
-    EXPECT_EQ(after.m_descriptors, before.m_descriptors);
-    EXPECT_EQ(after.m_files, before.m_files);
-    EXPECT_EQ(after.m_fileBlocks, before.m_fileBlocks);
-    if (!kSanitized) // whose shadow memory and quarantine grow
-    {
-        EXPECT_LE(after.m_mappings, before.m_mappings + 4); // the heap itself may come in one piece more
-        EXPECT_LE(after.m_heapBytes, before.m_heapBytes + 16384);
-    }
-}
 
 constexpr int kCycles = kSanitized ? 200 : 2000;
 constexpr int kFirstCycles = 50;

@@ -1,50 +1,13 @@
-// Somebody sets the date. In this binary every look at the wall clock finds it ten days further on or back, and whoever
-// times anything with it gets nonsense; what the library counts must not change.
-#include <atomic>
+// Somebody sets the date: whoever times anything with the wall clock gets nonsense; what the library counts must not
+// change.
 #include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <thread>
-
-#include <sys/syscall.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "pubsub/pubsub_support.hpp"
-
-namespace
-{
-
-std::atomic<std::uint64_t> wallClockLooks{0};
-
-std::time_t jump()
-{
-    constexpr std::time_t kTenDays = 10 * 24 * 3600;
-    return wallClockLooks.fetch_add(1) % 2 == 0 ? kTenDays : -kTenDays;
-}
-
-} // namespace
-
-// Instead of the C library's, also for libstdc++'s clocks.
-extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept
-{
-    const auto result = static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
-    if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI)
-    {
-        time->tv_sec += jump();
-    }
-    return result;
-}
-
-extern "C" int gettimeofday(timeval* time, void*) noexcept
-{
-    timespec now{};
-    const int result = clock_gettime(CLOCK_REALTIME, &now);
-    *time = {now.tv_sec, now.tv_nsec / 1000};
-    return result;
-}
+#include "support/jumping_wall_clock.hpp"
 
 namespace ZeroCP
 {
@@ -52,6 +15,7 @@ namespace ZeroCP
 using namespace std::chrono_literals;
 using test::Number;
 using test::OneNode;
+using test::wallClockLooks;
 
 TEST(WallClock, OfThisBinaryJumps)
 {
@@ -103,7 +67,7 @@ TEST(WallClock, IsNotEvenLookedAt)
     auto publisher = one.publisher(QoS{}.deadline(2ms).lifespan(1ms).liveliness(Liveliness::ManualByTopic, 3ms));
     auto subscriber = one.subscriber(QoS{}.deadline(2ms));
     ASSERT_TRUE(publisher.publishCopy({0}));
-    const std::uint64_t before = wallClockLooks;
+    const std::uint64_t before = wallClockLooks();
 
     ASSERT_TRUE(publisher.publishCopy({0}));
     publisher.assertLiveliness();
@@ -115,7 +79,7 @@ TEST(WallClock, IsNotEvenLookedAt)
     static_cast<void>(subscriber.newEvents());
     static_cast<void>(subscriber.nextEventNs());
 
-    EXPECT_EQ(wallClockLooks, before);
+    EXPECT_EQ(wallClockLooks(), before);
 }
 
 } // namespace ZeroCP

@@ -107,7 +107,9 @@ class FreeListStress
 
     void retire(const HolderId& holder)
     {
-        EXPECT_TRUE(recovery::retire(m_set->control(), holder.m_port, [](std::uint32_t) { return true; }));
+        recovery::Patience patience;
+        EXPECT_TRUE(recovery::retire(
+            m_set->control(), holder.m_port, [](std::uint32_t) { return true; }, patience));
     }
 
     static void giveBack(const PoolView& view, const PoolView::Class& in, const HolderId& me,

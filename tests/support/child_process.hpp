@@ -129,7 +129,8 @@ class ChildProcess
         {
             ::alarm(watchdogSeconds);
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            if (::getppid() != parent) // died before we asked to be told
+            // 0: the parent cannot be seen, since this is the first process of a pid namespace.
+            if (::getppid() != parent && ::getppid() != 0) // died before we asked to be told
             {
                 ::_exit(3);
             }

@@ -21,6 +21,7 @@
 #include "zerocp/discovery/domain_lock.hpp"
 #include "zerocp/discovery/graph.hpp"
 #include "zerocp/discovery/pool_set.hpp"
+#include "zerocp/discovery/recovery.hpp"
 #include "zerocp/discovery/type_info.hpp"
 
 namespace ZeroCP
@@ -198,6 +199,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     std::mutex m_controlMutex;
     std::map<std::uint32_t, std::weak_ptr<PoolSet>> m_sets; ///< by row; guarded by m_controlMutex
     std::vector<std::shared_ptr<PoolSet>> m_keptSets;       ///< made here, kept mapped while their topics exist
+    recovery::Patience m_patience;                          ///< of the control call under way
     std::atomic<std::int64_t> m_lastRecoveryNs{0};
     RecoveryReport m_atJoin;
 };

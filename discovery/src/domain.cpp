@@ -299,15 +299,16 @@ void Domain::leave() noexcept
     }
 }
 
-void Domain::removeFilesBut(const std::vector<std::string>& kept) noexcept
+void Domain::removeFilesBut(std::vector<std::string> kept) noexcept
 {
+    std::sort(kept.begin(), kept.end());
     const std::string prefix = fileName(m_config.domain, "");
     std::error_code error;
     std::vector<std::string> names;
     for (std::filesystem::directory_iterator it(m_root, error), end; !error && it != end; it.increment(error))
     {
         const std::string name = it->path().filename().native();
-        if (name.starts_with(prefix) && std::find(kept.begin(), kept.end(), name) == kept.end())
+        if (name.starts_with(prefix) && !std::binary_search(kept.begin(), kept.end(), name))
         {
             names.push_back(name);
         }

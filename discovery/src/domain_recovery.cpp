@@ -83,40 +83,87 @@ void Domain::recoverDeadOrWarn()
     }
 }
 
+std::atomic<std::uint64_t>& Domain::unsettled(std::uint32_t set) const noexcept
+{
+    return row<PoolSetRecord>(header().m_poolSets, set).m_unsettled;
+}
+
+void Domain::noteUnsettled(std::uint32_t topic) const noexcept
+{
+    const std::uint32_t set = row<TopicRecord>(header().m_topics, topic).m_poolSet;
+    if (set < rowsOf(header().m_poolSets)) // else scribbled on
+    {
+        // [sync:unsettled] Release: the port's state comes before. Partner: retireDyingPorts().
+        unsettled(set).fetch_add(1, std::memory_order_release);
+    }
+}
+
+/// Sets that the rows of its endpoints lead to. Of a port without a row the set says that it is not settled.
+std::vector<bool> Domain::setsWithPortsOf(std::uint32_t process) const
+{
+    std::vector<bool> sets(rowsOf(header().m_poolSets), false);
+    for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
+    {
+        const auto& endpoint = row<EndpointRecord>(header().m_endpoints, i);
+        if (!isUsed(endpoint.m_state) || endpoint.m_process != process)
+        {
+            continue;
+        }
+        const bool known = endpoint.m_topic < rowsOf(header().m_topics);
+        const std::uint32_t set = known ? row<TopicRecord>(header().m_topics, endpoint.m_topic).m_poolSet : ~0U;
+        if (set >= sets.size())
+        {
+            return std::vector<bool>(sets.size(), true); // scribbled on: it may be anywhere
+        }
+        sets[set] = true;
+    }
+    return sets;
+}
+
+/// The ports that the process had in a set. False: one could not be looked at, or the set could not be opened.
+bool Domain::recoverPortsIn(std::uint32_t index, std::uint32_t process, RecoveryReport& report)
+{
+    const auto set = openSet(index);
+    if (!set)
+    {
+        log(LogLevel::Error, "recovering process slot " + std::to_string(process) + ": " + set.error().message());
+        return false;
+    }
+    const auto alive = [this, process](std::uint32_t slot) { return slot != process && isAlive(slot); };
+    PoolView& view = (*set)->control();
+    bool complete = true;
+    const std::uint32_t ports =
+        std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
+    for (std::uint32_t p = 1; p < ports; ++p)
+    {
+        const PortRecord& port = view.port(p);
+        const bool used = port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
+        if (!used || port.m_processSlot.load(std::memory_order_relaxed) != process)
+        {
+            continue;
+        }
+        if (!recovery::retire(view, p, alive, m_patience, [&set](std::uint32_t last) { (*set)->giveBack(last); }))
+        {
+            unsettled(index).fetch_add(1, std::memory_order_release); // before the rows that lead to it are free
+            // Dying ports are found again without their process; one that could not be looked at is not.
+            complete &= port.m_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(PortState::Dying);
+        }
+        ++report.endpoints;
+    }
+    return complete;
+}
+
 void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
 {
-    const auto alive = [this, process](std::uint32_t slot) { return slot != process && isAlive(slot); };
     bool complete = true;
-    for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
+    const std::vector<bool> sets = setsWithPortsOf(process);
+    for (std::uint32_t s = 0; s < sets.size(); ++s)
     {
-        if (!isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state))
+        const bool look = sets[s] || unsettled(s).load(std::memory_order_acquire) != 0;
+        if (look && isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state) && !recoverPortsIn(s, process, report))
         {
-            continue;
-        }
-        const auto set = openSet(s);
-        if (!set)
-        {
-            log(LogLevel::Error, "recovering process slot " + std::to_string(process) + ": " + set.error().message());
+            unsettled(s).fetch_add(1, std::memory_order_release); // the rows that lead to it go now
             complete = false;
-            continue;
-        }
-        PoolView& view = (*set)->control();
-        const std::uint32_t ports =
-            std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
-        for (std::uint32_t p = 1; p < ports; ++p)
-        {
-            const PortRecord& port = view.port(p);
-            const bool used =
-                port.m_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(PortState::Off);
-            if (used && port.m_processSlot.load(std::memory_order_relaxed) == process)
-            {
-                const bool retired = recovery::retire(view, p, alive, m_patience,
-                                                      [&set](std::uint32_t last) { (*set)->giveBack(last); });
-                // Dying ports are found again without their process; one that could not be looked at is not.
-                complete &= retired || port.m_state.load(std::memory_order_acquire) ==
-                                           static_cast<std::uint32_t>(PortState::Dying);
-                ++report.endpoints;
-            }
         }
     }
     for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
@@ -153,13 +200,22 @@ void Domain::recoverProcess(std::uint32_t process, RecoveryReport& report)
 /// been making or removing them.
 void Domain::releaseWhatNobodyUses()
 {
+    std::vector<bool> used(rowsOf(header().m_topics), false);
+    for (std::uint32_t i = 0; i < rowsOf(header().m_endpoints); ++i)
+    {
+        const auto& endpoint = row<EndpointRecord>(header().m_endpoints, i);
+        if (isUsed(endpoint.m_state) && endpoint.m_topic < used.size())
+        {
+            used[endpoint.m_topic] = true;
+        }
+    }
     std::vector<bool> named(rowsOf(header().m_poolSets), false);
-    for (std::uint32_t i = 0; i < rowsOf(header().m_topics); ++i)
+    for (std::uint32_t i = 0; i < used.size(); ++i)
     {
         const auto& topic = row<TopicRecord>(header().m_topics, i);
-        if (isUsed(topic.m_state))
+        if (isUsed(topic.m_state) && !used[i])
         {
-            releaseTopicIfUnused(i);
+            releaseTopic(i);
         }
         if (isUsed(topic.m_state) && topic.m_poolSet < named.size())
         {
@@ -191,16 +247,51 @@ bool Domain::retirePort(PoolSet& set, std::uint32_t port)
         [&set](std::uint32_t last) { set.giveBack(last); });
 }
 
+bool Domain::hasRow(const PortRecord& port) const noexcept
+{
+    const std::uint32_t slot = port.m_endpointSlot.load(std::memory_order_relaxed);
+    if (slot >= rowsOf(header().m_endpoints))
+    {
+        return false;
+    }
+    const auto& endpoint = row<EndpointRecord>(header().m_endpoints, slot);
+    return isUsed(endpoint.m_state) && endpoint.m_id == port.m_endpointId.load(std::memory_order_relaxed);
+}
+
+/// Whether nobody has to look at the set but for the rows that lead to it.
+bool Domain::isSettled(const PoolView& view) const noexcept
+{
+    const std::uint32_t ports =
+        std::min(view.header().m_portHighWater.load(std::memory_order_acquire), view.portCapacity());
+    for (std::uint32_t p = 1; p < ports; ++p)
+    {
+        const auto state = static_cast<PortState>(view.port(p).m_state.load(std::memory_order_acquire));
+        if (state != PortState::Off && (state == PortState::Dying || !hasRow(view.port(p))))
+        {
+            return false;
+        }
+    }
+    return true;
+}
+
 std::uint32_t Domain::retireDyingPorts()
 {
     std::uint32_t left = 0;
     for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
     {
-        if (isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state))
+        // [sync:unsettled] Acquire, and before the look: a port that is abandoned later counts on.
+        std::uint64_t said = unsettled(s).load(std::memory_order_acquire);
+        const bool look = said != 0 && isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state);
+        if (!look)
         {
-            if (const auto set = openSet(s))
+            continue;
+        }
+        if (const auto set = openSet(s))
+        {
+            left += retireDyingPorts(**set);
+            if (isSettled((*set)->control()))
             {
-                left += retireDyingPorts(**set);
+                unsettled(s).compare_exchange_strong(said, 0, std::memory_order_acq_rel);
             }
         }
     }
@@ -221,15 +312,10 @@ std::uint32_t Domain::retireDyingPorts(PoolSet& set)
 /// The endpoint's row of a port that was abandoned; those of others went with their endpoint.
 void Domain::releaseRowOf(const PortRecord& port)
 {
-    const std::uint32_t slot = port.m_endpointSlot.load(std::memory_order_relaxed);
-    if (slot >= rowsOf(header().m_endpoints))
+    if (hasRow(port))
     {
-        return;
-    }
-    auto& endpoint = row<EndpointRecord>(header().m_endpoints, slot);
-    if (isUsed(endpoint.m_state) && endpoint.m_id == port.m_endpointId.load(std::memory_order_relaxed))
-    {
-        endpoint.m_state.store(kFree, std::memory_order_release);
+        const std::uint32_t slot = port.m_endpointSlot.load(std::memory_order_relaxed);
+        row<EndpointRecord>(header().m_endpoints, slot).m_state.store(kFree, std::memory_order_release);
         graphChanged();
     }
 }

@@ -109,7 +109,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
         return tl::unexpected<Error>(error);
     };
     const auto endpoint = takeRow<EndpointRecord>(header().m_endpoints, "limits.endpoints");
-    auto set = openSet(row<TopicRecord>(header().m_topics, *topic).m_poolSet);
+    const std::uint32_t setRow = row<TopicRecord>(header().m_topics, *topic).m_poolSet;
+    auto set = openSet(setRow);
     if (!endpoint || !set)
     {
         return undo(!endpoint ? endpoint.error() : set.error());
@@ -142,6 +143,8 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                                             : 0, // the others are alive while their process is
                            .m_portLimit = header().m_portsPerTopic,
                            .m_chunkBytes = publishes && !request.m_type.isSlice ? request.m_type.size : 0};
+    // [sync:unsettled] Until a row leads to the port, whoever recovers us finds it by this.
+    const std::uint64_t before = unsettled(setRow).fetch_add(1, std::memory_order_acq_rel);
     auto holder = (*set)->addPort(port);
     if (!holder && holder.error().code() == ErrorCode::LimitReached)
     {
@@ -186,12 +189,15 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
                         request.m_type.isSlice};
     if (auto connected = (*set)->connect(holder->m_port); !connected)
     {
+        static_cast<void>(retirePort(**set, holder->m_port)); // the set is not settled: what is left is found
         record.m_state.store(kFree, std::memory_order_release);
-        static_cast<void>(retirePort(**set, holder->m_port));
         return undo(Error(connected.error().code(), "topic '" + request.m_topic + "': " + connected.error().message()));
     }
+    if (std::uint64_t mine = before + 1; before == 0)
+    {
+        unsettled(setRow).compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
+    }
     graphChanged();
-    const std::uint32_t setRow = row<TopicRecord>(header().m_topics, *topic).m_poolSet;
     warnOfShortage(**set, request.m_topic, row<PoolSetRecord>(header().m_poolSets, setRow).m_name.view());
     return grant;
 }
@@ -208,13 +214,17 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
             // Somebody is stopped in a control call. The next control call of anybody retires the port. Its record may be
             // written without the lock: it is ours, and Active or Dying is all that the others ask.
             grant.m_set->abandonPort(grant.m_holder.m_port);
+            noteUnsettled(grant.m_holder.m_topic);
             header().m_abandoned.store(1, std::memory_order_release); // [sync:abandoned] after the port's state
         }
         return;
     }
     auto& record = row<EndpointRecord>(header().m_endpoints, grant.m_endpoint);
     static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
-    retirePort(*grant.m_set, grant.m_holder.m_port);
+    if (!retirePort(*grant.m_set, grant.m_holder.m_port))
+    {
+        noteUnsettled(grant.m_holder.m_topic); // before the row that leads to it is free
+    }
     record.m_state.store(kFree, std::memory_order_release);
     graphChanged();
     releaseTopicIfUnused(grant.m_holder.m_topic);

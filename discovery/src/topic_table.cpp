@@ -165,6 +165,7 @@ Expected<std::uint32_t, Error> Domain::configuredSet(const PoolConfig& pool, con
     }
     auto& record = row<PoolSetRecord>(header().m_poolSets, *index);
     record.m_automatic = 0;
+    record.m_unsettled.store(0, std::memory_order_relaxed);
     record.m_name.assign(pool.name);
     record.m_state.store(kUsed, std::memory_order_release);
     m_sets[*index] = *set;
@@ -198,6 +199,7 @@ Expected<std::uint32_t, Error> Domain::automaticSet(const EndpointRequest& reque
     }
     auto& record = row<PoolSetRecord>(header().m_poolSets, *index);
     record.m_automatic = 1;
+    record.m_unsettled.store(0, std::memory_order_relaxed);
     record.m_name.assign(name);
     record.m_state.store(kUsed, std::memory_order_release);
     m_sets[*index] = *set;
@@ -235,6 +237,11 @@ void Domain::releaseTopicIfUnused(std::uint32_t topic)
             return;
         }
     }
+    releaseTopic(topic);
+}
+
+void Domain::releaseTopic(std::uint32_t topic)
+{
     auto& record = row<TopicRecord>(header().m_topics, topic);
     const std::uint32_t set = record.m_poolSet;
     record.m_state.store(kFree, std::memory_order_release);

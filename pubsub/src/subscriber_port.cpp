@@ -77,6 +77,10 @@ void SubscriberPort::onEpoch()
     const std::uint64_t epoch = m_epochWord->load(std::memory_order_acquire); // [sync:epoch]
     noticeGonePublishers();
     findNewPublishers();
+    if (m_goneCount != 0)
+    {
+        forgetDrained(); // not only when nothing is left to take: with a busy publisher something always is
+    }
     m_hasLifespan =
         std::any_of(m_connections.begin(), m_connections.end(),
                     [](const Connection& connection) { return connection.m_used && connection.m_lifespanNs != 0; });
@@ -129,17 +133,29 @@ void SubscriberPort::noticeGonePublishers() noexcept
     }
 }
 
-SubscriberPort::Connection& SubscriberPort::freeConnection()
+/// The first free place from `index` on, which becomes its index.
+SubscriberPort::Connection& SubscriberPort::freeConnection(std::uint32_t& index)
 {
-    const auto free = std::find_if(m_connections.begin(), m_connections.end(),
-                                   [](const Connection& connection) { return !connection.m_used; });
-    return free != m_connections.end() ? *free : m_connections.emplace_back();
+    while (index < m_connections.size() && m_connections[index].m_used)
+    {
+        ++index;
+    }
+    return index < m_connections.size() ? m_connections[index] : m_connections.emplace_back();
 }
 
+bool SubscriberPort::isKnown(std::uint32_t pair, std::uint64_t incarnation) const noexcept
+{
+    const std::uint32_t index = pair < m_connectionOfPair.size() ? m_connectionOfPair[pair] : ~0U;
+    return index < m_connections.size() && m_connections[index].m_used &&
+           m_connections[index].m_incarnation == incarnation;
+}
+
+/// In time linear in the number of pairs: after a long stop there may be very many of publishers that came and went.
 void SubscriberPort::findNewPublishers()
 {
     const std::uint32_t used =
         std::min(m_view.header().m_pairHighWater.load(std::memory_order_acquire), m_view.pairCapacity());
+    std::uint32_t place = 0;
     for (std::uint32_t i = 0; i < used; ++i)
     {
         PairRecord& record = m_view.pair(i);
@@ -147,10 +163,7 @@ void SubscriberPort::findNewPublishers()
         const std::uint32_t state = record.m_state.load(std::memory_order_acquire); // [sync:pair]
         const bool mine = (state & PairRecord::Used) != 0 && (state & PairRecord::SubscriberGone) == 0 &&
                           record.m_subscriberPort.load(std::memory_order_acquire) == m_me.m_port;
-        const bool known = std::any_of(m_connections.begin(), m_connections.end(),
-                                       [incarnation](const Connection& connection)
-                                       { return connection.m_used && connection.m_incarnation == incarnation; });
-        const auto pair = mine && !known ? m_view.pairView(record) : std::nullopt;
+        const auto pair = mine && !isKnown(i, incarnation) ? m_view.pairView(record) : std::nullopt;
         const std::uint32_t publisher = record.m_publisherPort.load(std::memory_order_acquire);
         // The record may have been rewritten under us; then its incarnation moved first, and the epoch moves again.
         if (!pair || record.m_incarnation.load(std::memory_order_acquire) != incarnation ||
@@ -158,7 +171,11 @@ void SubscriberPort::findNewPublishers()
         {
             continue;
         }
-        Connection& connection = freeConnection();
+        if (m_connectionOfPair.size() <= i)
+        {
+            m_connectionOfPair.resize(used, ~0U);
+        }
+        Connection& connection = freeConnection(place);
         connection = Connection{};
         connection.m_pair = *pair;
         connection.m_incarnation = incarnation;
@@ -173,6 +190,7 @@ void SubscriberPort::findNewPublishers()
             joinHistory(connection);
         }
         connection.m_used = true; // now that nothing can fail
+        m_connectionOfPair[i] = place;
         m_goneCount += connection.m_gone ? 1U : 0U;
     }
 }

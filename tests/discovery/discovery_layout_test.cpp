@@ -51,7 +51,7 @@ TEST(DiscoveryLayout, HasTheSizesThatOtherBuildsRelyOn)
     EXPECT_EQ(sizeof(NodeRecord), 264U);
     EXPECT_EQ(sizeof(TopicRecord), 808U);
     EXPECT_EQ(sizeof(EndpointRecord), 80U);
-    EXPECT_EQ(sizeof(PoolSetRecord), 80U);
+    EXPECT_EQ(sizeof(PoolSetRecord), 88U);
     EXPECT_EQ(sizeof(WaiterRecord), 64U);
     EXPECT_EQ(offsetof(WaiterRecord, m_signal), 8U);
     EXPECT_EQ(offsetof(WaiterRecord, m_wantsGraph), 16U);

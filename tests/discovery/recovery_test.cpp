@@ -317,6 +317,36 @@ TEST(Recovery, RemovesTheNodesAndTopicsOfAKilledProcess)
     EXPECT_EQ(one.m_domain.files().size(), 2U);
 }
 
+// Whoever recovers opens the pool sets in which the dead one had ports, and no others: there may be a thousand.
+TEST(Recovery, IsNotHinderedByADamagedPoolSetOfOthers)
+{
+    OneNode one;
+    ChildProcess bystander(
+        [&one](Peer& parent)
+        {
+            Node node = nodeIn(one.m_domain, {}, "bystander");
+            const auto publisher = node.createPublisher<Number>("others");
+            parent.tell("ready");
+            parent.pause();
+            return publisher.has_value();
+        });
+    ASSERT_EQ(bystander.hear(), "ready");
+    const std::string set = test::poolSetsOf(one.m_domain.number()).at(0);
+    auto memory = SharedMemory::open(one.m_domain.root(), set + ".mgmt", AccessMode::READ_WRITE).value();
+    auto& header = *reinterpret_cast<SegmentHeader*>(memory.base());
+    ChildProcess victim(publisherWith(one, 0, 3));
+    ASSERT_EQ(victim.hear(), "ready");
+    header.m_magic ^= 1U;
+    victim.kill(SIGKILL);
+
+    const RecoveryReport report = recovered(one);
+
+    header.m_magic ^= 1U;
+    EXPECT_EQ(report.processes, 1U);
+    EXPECT_EQ(report.endpoints, 1U);
+    EXPECT_TRUE(bystander.finish().succeeded());
+}
+
 // A publisher that is stopped in the middle of a call may be about to write into a pair: the port that left stays
 // Dying until the publisher is out of it, and what it held is free all the same.
 TEST(Recovery, LeavesAPortDyingWhileAPublisherIsStoppedInACallAndRetiresItLater)

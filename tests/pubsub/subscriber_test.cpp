@@ -13,6 +13,7 @@
 
 #include "pubsub/pubsub_support.hpp"
 #include "support/child_process.hpp"
+#include "support/sanitized.hpp"
 
 namespace ZeroCP
 {
@@ -42,6 +43,18 @@ std::uint64_t rescuesIn(std::uint32_t domain)
         }
     }
     return rescues;
+}
+
+/// Rows of the pair tables that have been used, over all pool sets of a domain.
+std::uint32_t pairRowsIn(std::uint32_t domain)
+{
+    std::uint32_t rows = 0;
+    for (const std::string& name : test::poolSetsOf(domain))
+    {
+        const test::MappedSet set("/dev/shm", name);
+        rows += set ? set.view().header().m_pairHighWater.load() : 0U;
+    }
+    return rows;
 }
 
 Config sleepAtOnce()
@@ -559,6 +572,42 @@ TEST(Subscriber, GetsTheMessagePublishedRightAfterItWasCreatedTenThousandTimes)
     other.join();
 
     EXPECT_EQ(got, kRounds);
+}
+
+TEST(Subscriber, ForgetsPublishersThatCameAndWentAlsoWhileItsQueuesAreNeverEmpty)
+{
+    OneNode one;
+    auto subscriber = one.subscriber();
+    auto busy = one.publisher();
+    for (std::uint64_t i = 0; i < 100; ++i)
+    {
+        ASSERT_TRUE(busy.publishCopy({2 * i + 1}));
+        ASSERT_TRUE(busy.publishCopy({2 * i + 2}));
+        static_cast<void>(one.publisher());
+        ASSERT_TRUE(subscriber.take());
+    }
+    EXPECT_LE(pairRowsIn(one.m_domain.number()), 4U) << "the pairs of those who are gone are never used again";
+}
+
+TEST(Subscriber, MeetsAndForgetsThousandsOfPublishersThatCameAndWentWhileItDidNotLook)
+{
+    constexpr std::uint64_t kGone = test::kSanitized ? 200 : 2000;
+    OneNode one;
+    auto subscriber = one.subscriber();
+    for (std::uint64_t i = 0; i < kGone; ++i)
+    {
+        auto publisher = one.publisher();
+        ASSERT_TRUE(publisher.publishCopy({i}));
+    }
+    std::set<std::uint64_t> values;
+    while (const auto sample = subscriber.take())
+    {
+        values.insert((*sample)->value);
+    }
+    EXPECT_EQ(values.size(), kGone) << "what the dead and gone have published stays readable";
+    EXPECT_EQ(subscriber.missed(), 0U);
+    EXPECT_EQ(subscriber.publisherCount(), 0U);
+    EXPECT_EQ(usedChunks(one.inspect()), 0U);
 }
 
 } // namespace ZeroCP

@@ -137,11 +137,14 @@ struct PoolSetRecord
 {
     std::atomic<std::uint32_t> m_state;
     std::uint32_t m_automatic;
+    /// Not 0: a port of the set may be Dying, or be there although no row of an endpoint leads to it, so whoever recovers
+    /// must look. Counts how often that was said, so that who has looked takes back no later word.
+    std::atomic<std::uint64_t> m_unsettled;
     FixedName<72> m_name; ///< file names are zerocp.<domain>.<name>.mgmt and .data
 };
 
 static_assert(sizeof(ProcessRecord) == 64 && sizeof(NodeRecord) == 264 && sizeof(TopicRecord) == 808);
-static_assert(sizeof(EndpointRecord) == 80 && sizeof(PoolSetRecord) == 80);
+static_assert(sizeof(EndpointRecord) == 80 && sizeof(PoolSetRecord) == 88);
 static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destructible_v<TopicRecord>);
 
 [[nodiscard]] constexpr std::uint64_t discoveryLayoutHash() noexcept

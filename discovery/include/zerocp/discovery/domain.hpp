@@ -142,7 +142,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     Expected<void, Error> takeSlot();
     void leave() noexcept;
     /// Removes the domain's files but for those named.
-    void removeFilesBut(const std::vector<std::string>& names) noexcept;
+    void removeFilesBut(std::vector<std::string> names) noexcept;
     void removeAllFiles() noexcept { removeFilesBut({fileName(m_config.domain, "lock")}); }
 
     [[nodiscard]] DiscoveryHeader& header() const noexcept;
@@ -167,6 +167,7 @@ class Domain : public std::enable_shared_from_this<Domain>
         return request.m_config == nullptr ? m_config : *request.m_config;
     }
     void releaseTopicIfUnused(std::uint32_t topic);
+    void releaseTopic(std::uint32_t topic);
     /// Who uses up a limit: the end of a sentence, empty if nobody.
     [[nodiscard]] std::string whoHas(const Table& table) const;
     [[nodiscard]] std::string whoHasPortsOf(std::uint32_t topic) const;
@@ -179,6 +180,11 @@ class Domain : public std::enable_shared_from_this<Domain>
     /// A log line if a configured set has fewer chunks than its publishers may need at once.
     void warnOfShortage(PoolSet& set, const std::string& topic, std::string_view setName);
     void recoverProcess(std::uint32_t process, RecoveryReport& report);
+    bool recoverPortsIn(std::uint32_t set, std::uint32_t process, RecoveryReport& report);
+    [[nodiscard]] std::vector<bool> setsWithPortsOf(std::uint32_t process) const;
+    /// Whether a row of an endpoint leads to the port.
+    [[nodiscard]] bool hasRow(const PortRecord& port) const noexcept;
+    [[nodiscard]] bool isSettled(const PoolView& view) const noexcept;
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
     void releaseWaitersOf(std::uint32_t process) noexcept;
@@ -186,8 +192,12 @@ class Domain : public std::enable_shared_from_this<Domain>
     void wakeWaitersForGraph() noexcept;
     /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
     bool retirePort(PoolSet& set, std::uint32_t port);
+    /// Of every set that is not settled; how many ports still are Dying.
     [[nodiscard]] std::uint32_t retireDyingPorts();
     [[nodiscard]] std::uint32_t retireDyingPorts(PoolSet& set);
+    [[nodiscard]] std::atomic<std::uint64_t>& unsettled(std::uint32_t set) const noexcept;
+    /// The topic's set has a port that no row will lead to. Without the control lock, if the topic is one of ours.
+    void noteUnsettled(std::uint32_t topic) const noexcept;
     void releaseRowOf(const PortRecord& port);
 
     Config m_config;

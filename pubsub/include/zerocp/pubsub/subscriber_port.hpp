@@ -216,7 +216,8 @@ class SubscriberPort
     [[nodiscard]] Life lifeOf(const Connection& connection, std::uint64_t nowNs) const noexcept;
     [[nodiscard]] LivelinessStatus livelinessAt(std::uint64_t nowNs, std::uint64_t& nextNs) const noexcept;
     void settleBooks(const Connection& connection) noexcept;
-    [[nodiscard]] Connection& freeConnection();
+    [[nodiscard]] Connection& freeConnection(std::uint32_t& index);
+    [[nodiscard]] bool isKnown(std::uint32_t pair, std::uint64_t incarnation) const noexcept;
     [[nodiscard]] bool isForked() const noexcept { return m_generation != fork_guard::generation(); }
 
     PoolView m_view;
@@ -237,6 +238,7 @@ class SubscriberPort
     std::uint32_t m_goneCount{0};       ///< connections to publishers that are gone
     std::uint64_t m_missed{0};
     std::vector<Connection> m_connections;
+    std::vector<std::uint32_t> m_connectionOfPair; ///< by pair record: the last connection that was made of it
     Hot m_hot;
     HandleCount m_samples;
     OwnerGate m_gate;

@@ -258,15 +258,20 @@ void Director::endWitnesses()
     waitForEnd(m_witnesses[0]);
 }
 
-/// Hangs no longer than the process may; then it is killed and the test has failed.
+/// When the test has failed nobody is waited for.
 void Director::waitForEnd(Seat& seat)
 {
-    while (!seat.m_process->hasEnded() && !::testing::Test::HasFailure())
+    while (!seat.m_process->hasEnded())
     {
         watch(seat, Clock::now());
+        if (::testing::Test::HasFailure())
+        {
+            seat.m_process->kill(SIGKILL);
+            return;
+        }
         ::usleep(1000);
     }
-    const ExitStatus status = seat.m_process->hasEnded() ? seat.m_process->wait() : seat.m_process->kill(SIGKILL);
+    const ExitStatus status = seat.m_process->wait();
     EXPECT_TRUE(status.succeeded()) << seat.m_name << ", last seen when it " << seat.m_place->m_doing.load() << ": "
                                     << ::testing::PrintToString(status);
 }

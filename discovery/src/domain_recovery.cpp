@@ -45,11 +45,14 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
     }
     // [sync:abandoned] Acquire, and taken away before the look: a port that is abandoned later says so again.
     const bool abandoned = header().m_abandoned.exchange(0, std::memory_order_acquire) != 0;
-    report.pending = retireDyingPorts();
-    if (abandoned)
+    report.pending = retireDyingPorts(thorough);
+    if (abandoned || !dead.empty()) // a dead one may have been where we are now
     {
         releaseWhatNobodyUses();
-        header().m_abandoned.store(report.pending != 0 ? 1 : 0, std::memory_order_relaxed);
+    }
+    if (report.pending != 0)
+    {
+        header().m_abandoned.store(1, std::memory_order_relaxed); // never 0: it may have been said again meanwhile
     }
     return report;
 }
@@ -274,14 +277,14 @@ bool Domain::isSettled(const PoolView& view) const noexcept
     return true;
 }
 
-std::uint32_t Domain::retireDyingPorts()
+std::uint32_t Domain::retireDyingPorts(bool everywhere)
 {
     std::uint32_t left = 0;
     for (std::uint32_t s = 0; s < rowsOf(header().m_poolSets); ++s)
     {
         // [sync:unsettled] Acquire, and before the look: a port that is abandoned later counts on.
         std::uint64_t said = unsettled(s).load(std::memory_order_acquire);
-        const bool look = said != 0 && isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state);
+        const bool look = (said != 0 || everywhere) && isUsed(row<PoolSetRecord>(header().m_poolSets, s).m_state);
         if (!look)
         {
             continue;
@@ -314,8 +317,12 @@ void Domain::releaseRowOf(const PortRecord& port)
 {
     if (hasRow(port))
     {
-        const std::uint32_t slot = port.m_endpointSlot.load(std::memory_order_relaxed);
-        row<EndpointRecord>(header().m_endpoints, slot).m_state.store(kFree, std::memory_order_release);
+        auto& endpoint = row<EndpointRecord>(header().m_endpoints, port.m_endpointSlot.load(std::memory_order_relaxed));
+        if (const std::uint32_t topic = endpoint.m_topic; topic < rowsOf(header().m_topics))
+        {
+            noteUnsettled(topic); // we may die before the port is Off, and its owner before it says so itself
+        }
+        endpoint.m_state.store(kFree, std::memory_order_release);
         graphChanged();
     }
 }

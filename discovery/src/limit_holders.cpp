@@ -16,7 +16,7 @@ namespace
 
 using Shares = std::map<std::string, std::uint32_t>;
 
-std::string mostOf(const Shares& shares)
+std::string mostOf(const Shares& shares, const char* what = "most")
 {
     constexpr std::size_t kNamed = 3;
     std::vector<std::pair<std::string, std::uint32_t>> ranked(shares.begin(), shares.end());
@@ -24,7 +24,8 @@ std::string mostOf(const Shares& shares)
     std::string text;
     for (std::size_t i = 0; i < std::min(kNamed, ranked.size()); ++i)
     {
-        text += (i == 0 ? "; most are of " : ", ") + ranked[i].first + " (" + std::to_string(ranked[i].second) + ")";
+        text += (i == 0 ? std::string("; ") + what + " are of " : ", ") + ranked[i].first + " (" +
+                std::to_string(ranked[i].second) + ")";
     }
     return ranked.size() <= kNamed ? text : text + " and " + std::to_string(ranked.size() - kNamed) + " more";
 }
@@ -97,7 +98,7 @@ std::string Domain::whoHasPortsOf(std::uint32_t topic) const
             ++shares[describeProcess(endpoint.m_process)];
         }
     }
-    return mostOf(shares);
+    return mostOf(shares, "most endpoints of the topic");
 }
 
 std::string Domain::whoHas(const Table& table) const

@@ -84,7 +84,7 @@ bool Patience::outlasts(const PortRecord& publisher, Clock::time_point deadline)
     {
         if (Clock::now() > deadline)
         {
-            m_stuck.emplace_back(&publisher, busy);
+            m_stuck.emplace_back(publisher.m_endpointId.load(std::memory_order_relaxed), busy);
             return false;
         }
         std::this_thread::yield();
@@ -94,7 +94,8 @@ bool Patience::outlasts(const PortRecord& publisher, Clock::time_point deadline)
 
 bool Patience::isKnown(const PortRecord& publisher, std::uint64_t busy) const noexcept
 {
-    return std::find(m_stuck.begin(), m_stuck.end(), std::pair(&publisher, busy)) != m_stuck.end();
+    const std::pair call(publisher.m_endpointId.load(std::memory_order_relaxed), busy);
+    return std::find(m_stuck.begin(), m_stuck.end(), call) != m_stuck.end();
 }
 
 void barrierEverywhere()

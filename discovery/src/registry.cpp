@@ -223,7 +223,8 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     static_cast<void>(retireDyingPorts(*grant.m_set)); // whom an earlier call had to leave
     if (!retirePort(*grant.m_set, grant.m_holder.m_port))
     {
-        noteUnsettled(grant.m_holder.m_topic); // before the row that leads to it is free
+        grant.m_set->abandonPort(grant.m_holder.m_port); // it may not even have been looked at
+        noteUnsettled(grant.m_holder.m_topic);           // before the row that leads to it is free
     }
     record.m_state.store(kFree, std::memory_order_release);
     graphChanged();

@@ -4,7 +4,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fstream>
-#include <iterator>
+#include <string>
 
 #include <unistd.h>
 
@@ -21,14 +21,18 @@ namespace
 using namespace std::chrono_literals;
 
 /// How long a process that is not stopped may do nothing. Control calls wait for one that is stopped in a control call.
+/// Who is silent for longer than any stop is left alone, so that it is seen if it hangs.
 constexpr auto kMostSilence = kSanitized ? 30s : 8s;
 constexpr auto kLongestStop = 400ms;
+constexpr auto kLongSilence = 600ms;
 constexpr std::uint64_t kMostPauseMicroseconds = kSanitized ? 60'000 : 25'000;
 
-std::string contentsOf(const std::string& file)
+std::string lineOf(const std::string& file)
 {
     std::ifstream stream(file);
-    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    std::string line;
+    std::getline(stream, line);
+    return line;
 }
 
 } // namespace
@@ -104,7 +108,11 @@ void Director::run()
             continueThoseDue(now);
             ::usleep(500);
         }
-        makeMischief(m_companions[m_random.below(m_companions.size())]);
+        Seat& seat = m_companions[m_random.below(m_companions.size())];
+        if (seat.m_isStopped || Clock::now() - seat.m_lastBeat < kLongSilence)
+        {
+            makeMischief(seat);
+        }
         watch();
     }
 }
@@ -213,12 +221,15 @@ void Director::explainHang() const
     {
         for (const Seat& seat : *seats)
         {
+            if (seat.m_process->hasEnded())
+            {
+                continue;
+            }
             const std::string proc = "/proc/" + std::to_string(seat.m_process->pid()) + "/";
             const std::chrono::duration<double> silence = Clock::now() - seat.m_lastBeat;
-            std::printf("%-26s pid %d%s, silent for %.1f s, %s; wchan %s, syscall %s", seat.m_name.c_str(),
+            std::printf("  %s, pid %d%s, silent for %.1f s, %s; wchan %s, syscall %s\n", seat.m_name.c_str(),
                         seat.m_process->pid(), seat.m_isStopped ? ", stopped" : "", silence.count(),
-                        seat.m_place->m_doing.load(), contentsOf(proc + "wchan").c_str(),
-                        contentsOf(proc + "syscall").c_str());
+                        seat.m_place->m_doing.load(), lineOf(proc + "wchan").c_str(), lineOf(proc + "syscall").c_str());
         }
     }
     std::fflush(stdout);
@@ -247,15 +258,20 @@ void Director::endWitnesses()
     waitForEnd(m_witnesses[0]);
 }
 
-/// Hangs no longer than the process may; then it is killed and the test has failed.
+/// When the test has failed nobody is waited for.
 void Director::waitForEnd(Seat& seat)
 {
-    while (!seat.m_process->hasEnded() && !::testing::Test::HasFailure())
+    while (!seat.m_process->hasEnded())
     {
         watch(seat, Clock::now());
+        if (::testing::Test::HasFailure())
+        {
+            seat.m_process->kill(SIGKILL);
+            return;
+        }
         ::usleep(1000);
     }
-    const ExitStatus status = seat.m_process->hasEnded() ? seat.m_process->wait() : seat.m_process->kill(SIGKILL);
+    const ExitStatus status = seat.m_process->wait();
     EXPECT_TRUE(status.succeeded()) << seat.m_name << ", last seen when it " << seat.m_place->m_doing.load() << ": "
                                     << ::testing::PrintToString(status);
 }

@@ -375,6 +375,34 @@ TEST(Recovery, LeavesAPortDyingWhileAPublisherIsStoppedInACallAndRetiresItLater)
     EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
 }
 
+// Which sets are to be looked at stands in the discovery segment; recover() does not rely on it.
+TEST(Recovery, OnRequestLooksAtEverySetWhateverIsSaidOfIt)
+{
+    OneNode one;
+    auto publisher = one.publisher();
+    auto subscriber = std::make_optional(one.subscriber());
+    auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                     AccessMode::READ_WRITE)
+                      .value();
+    const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
+    auto tables = SharedMemory::open(one.m_domain.root(), Domain::fileName(one.m_domain.number(), "discovery"),
+                                     AccessMode::READ_WRITE)
+                      .value();
+    const auto& header = *reinterpret_cast<DiscoveryHeader*>(tables.base() + sizeof(SegmentHeader));
+    auto& set = *reinterpret_cast<PoolSetRecord*>(tables.base() + header.m_poolSets.m_offset);
+    view.port(1).m_busy += 1; // as if the publisher stood in publish()
+    subscriber.reset();
+    view.port(1).m_busy += 1;
+    ASSERT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Dying));
+    EXPECT_NE(set.m_unsettled.load(), 0U);
+    set.m_unsettled = 0;
+
+    const RecoveryReport report = recovered(one);
+
+    EXPECT_EQ(report.pending, 0U);
+    EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
+}
+
 // Ports that stay Dying are looked at in every control call. Waiting for the publisher anew for each would take minutes
 // here; the alarm ends that.
 TEST(Recovery, WaitsForAStoppedPublisherOncePerCallHoweverManyPortsAreDying)

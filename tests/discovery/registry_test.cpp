@@ -223,7 +223,7 @@ TEST(Registry, RefusesOnePortMoreThanItsLimitPerTopicAndNamesTheKey)
     ASSERT_FALSE(third);
     EXPECT_EQ(third.error().code(), ErrorCode::LimitReached);
     EXPECT_PRED2(contains, third.error().message(), "limits.ports_per_topic");
-    EXPECT_PRED2(contains, third.error().message(), "most are of " + thisProcess() + " (2)");
+    EXPECT_PRED2(contains, third.error().message(), "most endpoints of the topic are of " + thisProcess() + " (2)");
     EXPECT_TRUE(elsewhere) << "another topic has ports of its own";
 }
 

@@ -359,6 +359,10 @@ bool holdLoansAndEnd(const OneNode& one, const Config& config, Peer& parent, con
 {
     const rlimit noCore{0, 0};
     ::setrlimit(RLIMIT_CORE, &noCore);
+    for (const int signal : {SIGSEGV, SIGBUS, SIGABRT}) // a sanitizer would turn them into an exit code
+    {
+        std::signal(signal, SIG_DFL);
+    }
     Node node = nodeIn(one.m_domain, config, "victim");
     auto publisher = node.createPublisher<Number>("t", QoS{}.maxLoans(kLoansOut)).value();
     std::vector<Loan<Number>> loans;

@@ -192,8 +192,8 @@ class Domain : public std::enable_shared_from_this<Domain>
     void wakeWaitersForGraph() noexcept;
     /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
     bool retirePort(PoolSet& set, std::uint32_t port);
-    /// Of every set that is not settled; how many ports still are Dying.
-    [[nodiscard]] std::uint32_t retireDyingPorts();
+    /// Of every set that is not settled, or of all; how many ports still are Dying.
+    [[nodiscard]] std::uint32_t retireDyingPorts(bool everywhere);
     [[nodiscard]] std::uint32_t retireDyingPorts(PoolSet& set);
     [[nodiscard]] std::atomic<std::uint64_t>& unsettled(std::uint32_t set) const noexcept;
     /// The topic's set has a port that no row will lead to. Without the control lock, if the topic is one of ours.

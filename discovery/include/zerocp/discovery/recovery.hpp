@@ -37,7 +37,7 @@ class Patience
   private:
     [[nodiscard]] bool isKnown(const PortRecord& publisher, std::uint64_t busy) const noexcept;
 
-    std::vector<std::pair<const PortRecord*, std::uint64_t>> m_stuck; ///< and which call of it
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> m_stuck; ///< endpoint ids, and which call
 };
 
 /// Sweeps `port` and frees its record. False: a live publisher is stopped in the middle of a call, or a size class cannot

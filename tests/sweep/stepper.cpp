@@ -127,6 +127,14 @@ bool Stepper::step()
     return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) || ended(status);
 }
 
+bool Stepper::stepToSystemCallEdge()
+{
+    trace(PTRACE_SYSCALL, m_pid, 0, 0);
+    ++m_steps;
+    const int status = waitFor(m_pid);
+    return (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall) || ended(status);
+}
+
 bool Stepper::stepToAccess(const std::string& directory, Access access)
 {
     m_protection = access == Access::Store ? PROT_READ : PROT_NONE;

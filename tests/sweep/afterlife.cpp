@@ -9,7 +9,7 @@ namespace
 {
 
 /// Of a stage; more than its watchdog.
-constexpr std::chrono::seconds kLongestLife{200};
+constexpr std::chrono::seconds kLongestLife{600};
 
 } // namespace
 

@@ -63,6 +63,7 @@ void Visitor::joinAgain()
 void Visitor::leaveSecondNode()
 {
     m_speaker.leave();
+    m_listener.leave();
     m_node = std::exchange(m_first, {});
 }
 

@@ -41,7 +41,7 @@ int waitForStopOrEnd(pid_t pid)
 }
 
 constexpr int kWays = 3;
-constexpr unsigned kWatchdogSeconds = 20;
+constexpr unsigned kWatchdogSeconds = 60;
 
 } // namespace
 

@@ -13,7 +13,7 @@ namespace ZeroCP::test
 namespace
 {
 
-constexpr unsigned kWatchdogSeconds = 100;
+constexpr unsigned kWatchdogSeconds = 600; ///< of a loaded machine; ctest itself is less patient
 
 template <typename Body>
 void inAnotherProcess(const std::string& name, Body&& body)

@@ -52,19 +52,20 @@ ControlScene joining()
             }};
 }
 
-/// Two nodes of one process, each with an endpoint. The first one stays until the process leaves.
+/// The first one stays until the process leaves. The endpoint needs no chunks, whose making is looked at elsewhere.
 ControlScene secondNode()
 {
     return {.m_name = "second node of a process comes and goes",
             .m_setting = bothSides,
             .m_before = join,
-            .m_act = [](Visitor& victim)
+            .m_act =
+                [](Visitor& victim)
             {
                 victim.joinAgain();
-                victim.publish("sweep", QoS{}.maxLoans(2));
-                victim.m_speaker.say();
+                victim.subscribe("new", QoS{}.keepLast(4).maxHeld(4));
                 victim.leaveSecondNode();
-            }};
+            },
+            .m_topic = "new"};
 }
 
 } // namespace ZeroCP::test::scenes

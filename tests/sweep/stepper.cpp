@@ -21,7 +21,7 @@ namespace ZeroCP::test
 namespace
 {
 
-constexpr unsigned kWatchdogSeconds = 150;
+constexpr unsigned kWatchdogSeconds = 600;
 
 /// How PTRACE_O_TRACESYSGOOD tells a stop at a system call from a trap.
 constexpr int kStoppedAtSystemCall = SIGTRAP | 0x80;

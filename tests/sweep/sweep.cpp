@@ -15,7 +15,7 @@ namespace ZeroCP::test
 namespace
 {
 
-constexpr unsigned kLifeSeconds = 20;
+constexpr unsigned kLifeSeconds = 60;
 
 int waitForEnd(pid_t pid)
 {

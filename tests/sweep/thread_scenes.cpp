@@ -18,28 +18,27 @@ void onAnotherThread(Part part)
 
 } // namespace
 
-/// It is the last to hold the first message, so its drop frees a chunk; the second one others hold too.
+/// It is the last to hold the message of a publisher that is gone, so that drop frees a chunk.
 Scene droppingElsewhere()
 {
     return {.m_name = "samples dropped on another thread",
-            .m_shape = {.m_victimSubscribes = true},
+            .m_shape = {.m_victimSubscribes = true, .m_hasGone = true},
             .m_prepare =
                 [](Stage& stage)
             {
+                stage.m_gone.say(1);
                 stage.m_peer.say(2);
                 onAnotherThread([&] { stage.m_listener.hear(2); });
-                stage.m_quick.hear(1);
-                stage.m_slow.hear(1);
-                stage.m_quick.drop(1);
-                stage.m_slow.drop(1);
+                stage.loseGone();
+                stage.m_quick.drain();
+                stage.m_slow.drain();
             },
             .m_act =
                 [](Stage& stage)
             {
                 stage.m_listener.drop(2);
                 stage.m_listener.hear();
-            },
-            .m_listenerDies = true};
+            }};
 }
 
 /// The loan goes home through the queue of foreign loans; who publishes next finds it there.

@@ -71,12 +71,12 @@ table() {
             return text
         }
         function row(name) {
-            printf "%-62s %12s %8s %8s %8s %12s %6s %6s %4s\n", name, commas(v["instructions"]), commas(v["points"]),
+            printf "%-70s %12s %8s %8s %8s %12s %6s %6s %4s\n", name, commas(v["instructions"]), commas(v["points"]),
                 commas(v["deaths"]), commas(v["stops"]), commas(v["recoverers"]), commas(v["second"]), commas(v["third"]),
                 commas(v["bad"])
         }
         BEGIN {
-            printf "%-62s %12s %8s %8s %8s %12s %6s %6s %4s\n", "scene", "instructions", "points", "deaths", "stops",
+            printf "%-70s %12s %8s %8s %8s %12s %6s %6s %4s\n", "scene", "instructions", "points", "deaths", "stops",
                 "recoverers", "second", "third", "bad"
         }
         {

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include <unistd.h>
 
@@ -111,32 +112,32 @@ class RealKills
 
     void atRandomInstructions(std::uint64_t victims)
     {
-        during(
-            [&]
-            {
-                for (std::uint64_t i = 0; i < victims && !::testing::Test::HasFailure(); ++i)
-                {
-                    killAtRandom();
-                }
-            });
+        during("real kills at random instructions",
+               [&]
+               {
+                   for (std::uint64_t i = 0; i < victims && !::testing::Test::HasFailure(); ++i)
+                   {
+                       killAtRandom();
+                   }
+               });
     }
 
     /// Of a whole life, from joining to leaving. As many victims as there are such edges.
     void atSystemCalls()
     {
-        during(
-            [&]
-            {
-                std::uint64_t edge = 1;
-                while (killAtSystemCall(edge) && !::testing::Test::HasFailure())
-                {
-                    ++edge;
-                }
-            });
+        during("real kills at system calls",
+               [&]
+               {
+                   std::uint64_t edge = 1;
+                   while (killAtSystemCall(edge) && !::testing::Test::HasFailure())
+                   {
+                       ++edge;
+                   }
+               });
     }
 
   private:
-    void during(const std::function<void()>& kills)
+    void during(const std::string& scene, const std::function<void()>& kills)
     {
         ChildProcess neighbour([this, seed = m_random()](Peer&) { return beside(seed); }, kWatchdogSeconds);
         await([&] { return m_board->m_ready == 1 || neighbour.hasEnded(); });
@@ -150,7 +151,7 @@ class RealKills
         EXPECT_EQ(m_keeper.listener().complaints(everythingSaid()), "");
         const std::uint32_t chunks = expectAllChunksFree(Stage::kDomain, m_directory / "shm");
         std::printf("%llu messages, %u chunks\n", static_cast<unsigned long long>(m_messages), chunks);
-        printFigures(::testing::UnitTest::GetInstance()->current_test_info()->name(),
+        printFigures(scene,
                      {{"points", m_victims}, {"deaths", m_victims}, {"bad", ::testing::Test::HasFailure() ? 1U : 0U}});
     }
 

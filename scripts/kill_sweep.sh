@@ -12,7 +12,7 @@ product on purpose (scripts/mutants.sh) and expects the sweep to notice. The las
 be recovered from a death at some point, or if a mutant survives.
 
 --short          what CI runs: 300 random kills instead of 1,000, one chain of recoverers per point instead of four, three
-                 mutants that are cheap to build. Some five minutes on 2 cores; the long form takes some ten without mutants
+                 mutants that are cheap to build. Some five minutes on 2 cores
 --mutants N|all  how many are tried, drawn at random (default: all; with --short 3)
 --seed SEED      of everything that is drawn at random (default: a new one, which is printed)
 

@@ -64,6 +64,8 @@ copy=$PWD/build/mutants/source
 build=$PWD/build/mutants/build
 log=$PWD/build/mutants/log
 mkdir -p "$copy"
+exec 9>"$PWD/build/mutants/.lock" # two runs in one copy would spoil each other
+flock 9
 export CCACHE_BASEDIR=$copy # if there is ccache: a copy elsewhere is the same source
 
 # Only what differs is copied, so that an earlier run's objects are of use; what a patch had changed gets a new date.

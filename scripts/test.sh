@@ -8,7 +8,8 @@ usage() {
 usage: scripts/test.sh [--all]
 
 Installs missing Debian packages (scripts/deps.sh), builds the release preset and runs all its tests, then the checks:
-include arrows between rooms, source format, package list, the installed package used from outside the tree.
+include arrows between rooms, source format, the kill sweep with some mutants (scripts/kill_sweep.sh --short), package list, the
+installed package used from outside the tree.
 
 --all   also builds and tests the presets asan-ubsan, tsan and clang; what CI does (some 20 minutes on 2 cores).
         CI=true in the environment means the same.
@@ -44,8 +45,10 @@ step() {
 failures=()
 build_and_test() {
     local log=build/$1/tests.log
+    local without=()
+    [ "$1" != release ] || without=(--label-exclude sweep) # has a step of its own
     scripts/build.sh "$1" || return 1
-    ctest --preset "$1" -j "$(nproc)" 2>&1 | tee "$log" && return 0
+    ctest --preset "$1" -j "$(nproc)" "${without[@]}" 2>&1 | tee "$log" && return 0
     failures+=("$(grep -A 12 -E '\*\*\*(Failed|Timeout|Exception)|: Failure$|ERROR: |runtime error|WARNING: Thread' "$log" |
         cut -c 1-240 | head -n 60)")
     return 1
@@ -59,6 +62,7 @@ step "mutants apply" scripts/mutants.sh --check
 for preset in "${presets[@]}"; do
     step "build and tests, $preset" build_and_test "$preset"
 done
+step "kill sweep" scripts/kill_sweep.sh --short
 step "package list" scripts/check-packages.sh "${presets[@]/#/build/}"
 step "package check finds what is not named" scripts/check-packages.sh --self-test build/release
 step "installed package" scripts/check-install.sh "${presets[@]}"

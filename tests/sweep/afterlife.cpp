@@ -5,6 +5,14 @@
 namespace ZeroCP::test
 {
 
+namespace
+{
+
+/// Of a stage; more than its watchdog.
+constexpr std::chrono::seconds kLongestLife{600};
+
+} // namespace
+
 const char* toString(Course course)
 {
     switch (course)
@@ -88,10 +96,28 @@ void Afterlife::end()
     {
         m_stage.loseGone();
     }
+    checkBooks();
     m_stage.m_peer.leave();
     m_latecomer.leave();
     m_stage.m_quick.drain();
     m_stage.m_slow.drain();
+    const std::uint64_t missed = m_stage.m_quick.deadlinesMissed();
+    m_wrong +=
+        missed == m_stage.m_quick.deadlinesMissed() ? "" : "  deadlines of publishers that have gone are missed\n";
+}
+
+/// The survivors' publisher and the latecomer live. Periods of who has died have come to an end.
+void Afterlife::checkBooks()
+{
+    if (!m_stage.deadline())
+    {
+        return;
+    }
+    const std::uint64_t died = m_stage.m_speaker.isThere() ? 1 : 0;
+    m_wrong += m_stage.m_quick.complaintsAboutBooks(2, died);
+    const std::uint64_t missed = m_stage.m_quick.deadlinesMissed();
+    const auto most = static_cast<std::uint64_t>(kLongestLife / *m_stage.deadline()) * (2 + died);
+    m_wrong += missed <= most ? "" : "  " + std::to_string(missed) + " missed deadlines in so short a time\n";
 }
 
 /// Only the listeners that live have ports now; no publisher is left that could have a history.

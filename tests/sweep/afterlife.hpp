@@ -39,6 +39,7 @@ class Afterlife
     void goOn();
     void useTheSpace();
     void end();
+    void checkBooks();
     void expectPorts(std::uint32_t count);
     [[nodiscard]] std::vector<Said> everythingSaid(const Said& byVictim) const;
 

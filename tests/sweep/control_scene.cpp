@@ -1,5 +1,7 @@
 #include "sweep/control_scene.hpp"
 
+#include <utility>
+
 namespace ZeroCP::test
 {
 
@@ -38,14 +40,42 @@ Visitor::Visitor(const std::filesystem::path& directory, std::string name, const
     }
 }
 
-void Visitor::join()
+Node Visitor::nodeCalled(const std::string& name) const
 {
     NodeOptions options;
     options.domain = kDomain;
     options.root = m_root;
     options.config = m_config;
-    m_node = Node::create(m_name, options).value();
+    return Node::create(name, options).value();
+}
+
+void Visitor::join()
+{
+    m_node = nodeCalled(m_name);
     m_there = true;
+}
+
+void Visitor::joinAgain()
+{
+    m_first = std::exchange(m_node, nodeCalled(m_name + "_again"));
+}
+
+void Visitor::leaveSecondNode()
+{
+    m_speaker.leave();
+    m_listener.leave();
+    m_node = std::exchange(m_first, {});
+}
+
+void Visitor::makeWaitSet()
+{
+    m_waitSet = WaitSet::create(m_node).value();
+    m_listener.attachTo(m_waitSet);
+}
+
+void Visitor::waitInWaitSet()
+{
+    static_cast<void>(m_waitSet.wait(std::chrono::microseconds(100)));
 }
 
 void Visitor::publish(const std::string& topic, const QoS& qos)
@@ -71,10 +101,14 @@ bool Visitor::saySlice(std::size_t words)
 
 void Visitor::leave()
 {
+    m_waitSet = {};
+    m_caller.leave();
+    m_server.leave();
     m_listener.leave();
     m_speaker.leave();
     m_slices = {};
     m_node = {};
+    m_first = {};
     m_there = false;
 }
 

@@ -31,8 +31,17 @@ void forgetLocksOfParent()
     }
 }
 
+int waitForStopOrEnd(pid_t pid)
+{
+    int status = 0;
+    while (::waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
+    {
+    }
+    return status;
+}
+
 constexpr int kWays = 3;
-constexpr unsigned kWatchdogSeconds = 20;
+constexpr unsigned kWatchdogSeconds = 60;
 
 } // namespace
 
@@ -63,9 +72,12 @@ bool ControlDomain::runTo(std::uint64_t point, const Part& part, bool othersGoOn
         part.m_act();
         ::_exit(0);
     }
-    int status = 0;
-    while (::waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
+    int status = waitForStopOrEnd(pid);
+    while (WIFSTOPPED(status) && m_board->m_hostsTurn.exchange(false))
     {
+        m_scene.m_hostActs(m_host);
+        ::kill(pid, SIGCONT);
+        status = waitForStopOrEnd(pid);
     }
     if (WIFSTOPPED(status))
     {
@@ -78,6 +90,13 @@ bool ControlDomain::runTo(std::uint64_t point, const Part& part, bool othersGoOn
     return killed;
 }
 
+/// The victim, until its parent has acted as the host. No raise(): that blocks the signals by which changes are counted.
+void ControlDomain::standStill()
+{
+    m_board->m_hostsTurn = true;
+    ::kill(::getpid(), SIGSTOP);
+}
+
 bool ControlDomain::die(std::uint64_t point, bool othersGoOn)
 {
     m_point = point;
@@ -86,6 +105,7 @@ bool ControlDomain::die(std::uint64_t point, bool othersGoOn)
     const Part part{[&]
                     {
                         victim.emplace(m_directory, "victim", configOf(m_scene));
+                        victim->onHostsTurn([this] { standStill(); });
                         m_scene.m_before(*victim);
                     },
                     [&] { m_scene.m_act(*victim); }};
@@ -129,6 +149,7 @@ void ControlDomain::recover(std::uint64_t way)
 
 void ControlDomain::expectNoTrace()
 {
+    settleCalls();
     m_host.m_listener.drain(); // else the pair of a publisher that is gone stays for what waits in it
     DomainFigures now = figures();
     if (m_scene.m_poolStays && now.m_poolSets == m_before.m_poolSets + 1)
@@ -140,6 +161,17 @@ void ControlDomain::expectNoTrace()
     if (m_scene.m_givesBack)
     {
         EXPECT_EQ(now.m_staleBytes, 0U) << where("memory that should have been given back");
+    }
+}
+
+/// Every call of the host comes to one end, whoever has died.
+void ControlDomain::settleCalls()
+{
+    m_host.m_server.serve();
+    if (m_host.m_caller.isThere())
+    {
+        m_host.m_caller.hearAll(m_host.m_server);
+        EXPECT_EQ(m_host.m_caller.complaints(), "") << where("calls");
     }
 }
 
@@ -162,6 +194,10 @@ void ControlDomain::goOn()
     }
     m_host.m_listener.hear(3);
     m_host.m_listener.drop(2);
+    if (m_scene.m_hostActs)
+    {
+        m_scene.m_hostActs(m_host);
+    }
 }
 
 void ControlDomain::expectFlow(Visitor& newcomer)
@@ -187,6 +223,7 @@ void ControlDomain::expectFlow(Visitor& newcomer)
 void ControlDomain::liveOn()
 {
     Visitor newcomer(m_directory, "newcomer", configOf(m_scene));
+    newcomer.onHostsTurn([this] { m_scene.m_hostActs(m_host); });
     m_scene.m_before(newcomer);
     m_scene.m_act(newcomer);
     newcomer.leave();

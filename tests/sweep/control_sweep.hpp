@@ -4,12 +4,14 @@
 /// victim may be killed too.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "support/shared_board.hpp"
 #include "sweep/control_scene.hpp"
 #include "sweep/domain_figures.hpp"
 
@@ -52,7 +54,14 @@ class ControlDomain
         std::function<void()> m_act;
     };
 
+    struct Board
+    {
+        std::atomic<bool> m_hostsTurn;
+    };
+
     bool runTo(std::uint64_t point, const Part& part, bool othersGoOn);
+    void standStill();
+    void settleCalls();
     void goOn();
     void leaveAll();
     void expectFlow(Visitor& newcomer);
@@ -62,6 +71,7 @@ class ControlDomain
     std::filesystem::path m_directory;
     std::filesystem::path m_segments;
     Visitor m_host;
+    SharedBoard<Board> m_board;
     DomainFigures m_before;
     std::vector<Figure> m_kept;
     std::uint64_t m_point{0};

@@ -158,6 +158,7 @@ DomainFigures DomainFigures::of(std::uint32_t domain, const std::filesystem::pat
                                                    {"topics", usedRows<TopicRecord>(memory, header.m_topics)},
                                                    {"endpoints", usedRows<EndpointRecord>(memory, header.m_endpoints)},
                                                    {"pool sets", figures.m_poolSets},
+                                                   {"waiters", usedRows<WaiterRecord>(memory, header.m_waiters)},
                                                    {"ports", sets.m_ports},
                                                    {"pairs and histories", sets.m_pairs},
                                                    {"pins", sets.m_pins}});
@@ -165,6 +166,7 @@ DomainFigures DomainFigures::of(std::uint32_t domain, const std::filesystem::pat
                       {"node rows", header.m_nodes.m_highWater.load()},
                       {"topic rows", header.m_topics.m_highWater.load()},
                       {"endpoint rows", header.m_endpoints.m_highWater.load()},
+                      {"waiter rows", header.m_waiters.m_highWater.load()},
                       {"pool set rows", header.m_poolSets.m_highWater.load()},
                       {"port and pair rows", sets.m_rows},
                       {"size classes", sets.m_classes},

@@ -94,11 +94,16 @@ void Listener::check(const Sample<Message>& sample, const char* when)
 
 bool Listener::hear()
 {
-    if (!m_there)
-    {
-        return false;
-    }
-    auto sample = m_subscriber.take();
+    return m_there && hear(m_subscriber.take());
+}
+
+bool Listener::wait(std::chrono::nanoseconds timeout)
+{
+    return m_there && hear(m_subscriber.wait(timeout));
+}
+
+bool Listener::hear(Expected<Sample<Message>, TakeError> sample)
+{
     m_missed = m_subscriber.missed();
     if (!sample)
     {
@@ -153,6 +158,16 @@ void Listener::leave()
     drop(m_held.size());
     m_subscriber = {};
     m_there = false;
+}
+
+std::string Listener::complaintsAboutBooks(std::size_t alive, std::uint64_t lost)
+{
+    const LivelinessStatus status = m_subscriber.livelinessChanged();
+    return status.alive == alive && status.lost == lost && status.notAlive == lost
+               ? ""
+               : "  " + std::to_string(status.alive) + " publishers are alive, " + std::to_string(status.notAlive) +
+                     " are not, " + std::to_string(status.lost) + " were lost; expected " + std::to_string(alive) +
+                     ", and " + std::to_string(lost) + " twice\n";
 }
 
 std::string Listener::complaints(const std::vector<Said>& said) const

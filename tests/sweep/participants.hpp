@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -42,6 +43,10 @@ class Speaker
     bool say();
     void say(int count);
     [[nodiscard]] Loan<Message> loan() { return std::move(*m_publisher.loan()); }
+    /// A loan that it has until dropLoan().
+    void keepLoan() { m_kept = loan(); }
+    void dropLoan() { m_kept = {}; }
+    void assertLiveliness() { static_cast<void>(m_publisher.assertLiveliness()); }
     void leave() { m_publisher = {}; }
     /// What was said is also told here, since the speaker may not live to tell it.
     void countIn(std::atomic<std::uint64_t>& counter)
@@ -56,6 +61,7 @@ class Speaker
 
   private:
     Publisher<Message> m_publisher;
+    Loan<Message> m_kept;
     std::uint64_t m_id{0};
     std::uint64_t m_said{0};
     std::atomic<std::uint64_t>* m_counter{nullptr};
@@ -79,6 +85,9 @@ class Listener
     /// Takes a message and holds it. False if there was none, or it holds too many.
     bool hear();
     void hear(int count);
+    /// The same, asleep for at most `timeout` until there is one.
+    bool wait(std::chrono::nanoseconds timeout);
+    void attachTo(WaitSet& waitSet) { static_cast<void>(waitSet.attach(m_subscriber, 1)); }
     /// Drops the oldest `count` samples.
     void drop(std::size_t count);
     /// Takes and drops until nothing is left.
@@ -91,6 +100,11 @@ class Listener
     [[nodiscard]] const std::string& wrong() const { return m_wrong; }
     /// Empty if everything said so far was heard, or missed and counted.
     [[nodiscard]] std::string complaints(const std::vector<Said>& said) const;
+    /// Empty if `lost` publishers have died or let their lease run out, and `alive` live. To be asked while deadlines of a
+    /// microsecond go on.
+    [[nodiscard]] std::string complaintsAboutBooks(std::size_t alive, std::uint64_t lost);
+    /// Periods without a message so far.
+    [[nodiscard]] std::uint64_t deadlinesMissed() { return m_subscriber.deadlineMissed().count; }
 
   private:
     struct Line
@@ -100,6 +114,7 @@ class Listener
         std::uint64_t m_heard{0};
     };
 
+    bool hear(Expected<Sample<Message>, TakeError> sample);
     Line& lineOf(std::uint64_t publisher);
     void check(const Sample<Message>& sample, const char* when);
 

@@ -34,6 +34,20 @@ Config configFor(const StageShape& shape)
     return config;
 }
 
+QoS promising(QoS qos, const std::optional<std::chrono::nanoseconds>& deadline)
+{
+    return deadline ? qos.deadline(*deadline).liveliness(Liveliness::ManualByTopic, kLongestPeriod) : qos;
+}
+
+QoS publisherQoSFor(const StageShape& shape)
+{
+    const QoS qos = QoS{}.maxLoans(2);
+    return promising(shape.m_transientLocal ? QoS(qos).keepLast(2).transientLocal()
+                     : shape.m_keepAll      ? QoS(qos).keepAll()
+                                            : qos,
+                     shape.m_deadline);
+}
+
 } // namespace
 
 Member::Member(const std::filesystem::path& directory, const std::string& name, const Config& config)
@@ -73,9 +87,8 @@ void Member::closeLocksOfOthers() const
 Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
     : m_directory(directory),
       m_config(configFor(shape)),
-      m_publisherQoS(shape.m_transientLocal ? QoS{}.maxLoans(2).keepLast(2).transientLocal()
-                     : shape.m_keepAll      ? QoS{}.maxLoans(2).keepAll()
-                                            : QoS{}.maxLoans(2)),
+      m_deadline(shape.m_deadline),
+      m_publisherQoS(publisherQoSFor(shape)),
       m_goneLives(shape.m_hasGone),
       m_spread(shape.m_portsPerTopic > holder::kBitsPerWord)
 {
@@ -83,7 +96,10 @@ Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
     m_survivor = Member(directory, "survivor", m_config);
     m_victimMember = Member(directory, "victim", m_config);
     m_doomed = Member(directory, "doomed", m_config);
-    m_recoverer = Member(directory, "recoverer", m_config);
+    for (std::size_t i = 0; i < kRecoverers; ++i)
+    {
+        m_recoverers[i] = Member(directory, "recoverer" + std::to_string(i), m_config);
+    }
     m_goneMember = Member(directory, "gone", m_config);
 
     // No publisher is there yet, so the fillers need no chunks.
@@ -110,12 +126,18 @@ Stage::Stage(const std::filesystem::path& directory, const StageShape& shape)
 
 Subscriber<Message> Stage::subscriber(Member& member, const QoS& qos)
 {
-    return member.node().createSubscriber<Message>(kTopic, qos).value();
+    return member.node().createSubscriber<Message>(kTopic, promising(qos, m_deadline)).value();
 }
 
 Publisher<Message> Stage::publisher(Member& member)
 {
     return member.node().createPublisher<Message>(kTopic, m_publisherQoS).value();
+}
+
+void Stage::makeWaitSet()
+{
+    m_waitSet = WaitSet::create(m_victimMember.node()).value();
+    m_listener.attachTo(m_waitSet);
 }
 
 std::vector<Subscriber<Message>> Stage::fillHolderWord()

@@ -3,8 +3,11 @@
 /// play each of them from exactly the same moment.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "support/pool_audit.hpp"
@@ -50,12 +53,15 @@ struct StageShape
     bool m_hasGone{false};        ///< a publisher that dies before the victim, or with it
     bool m_transientLocal{false}; ///< publishers keep a history of two
     bool m_keepAll{false};        ///< publishers keep all, but do not wait; so may the listeners, four messages
+    /// Publishers and listeners have agreed on messages in periods of this length and a lease that never runs out.
+    std::optional<std::chrono::nanoseconds> m_deadline{};
 };
 
 class Stage
 {
   public:
     static constexpr std::uint32_t kDomain = 0;
+    static constexpr std::size_t kRecoverers = 3;
 
     Stage(const std::filesystem::path& directory, const StageShape& shape);
     Stage(const Stage&) = delete;
@@ -70,14 +76,17 @@ class Stage
 
     /// What publishers ask for.
     [[nodiscard]] const QoS& publisherQoS() const { return m_publisherQoS; }
+    [[nodiscard]] std::optional<std::chrono::nanoseconds> deadline() const { return m_deadline; }
+    /// The victim waits for its listener in a wait set.
+    void makeWaitSet();
     /// A process that comes when everything is over; nothing of it existed before.
     [[nodiscard]] Member newcomer() const { return Member(m_directory, "newcomer", m_config); }
     [[nodiscard]] Said saidByGone() const { return {m_gone.id(), m_gone.said(), m_gone.said()}; }
 
     Member m_survivor;
     Member m_victimMember;
-    Member m_doomed;    ///< has the slow listener: a second one that can die
-    Member m_recoverer; ///< has no endpoints
+    Member m_doomed;                              ///< has the slow listener: a second one that can die
+    std::array<Member, kRecoverers> m_recoverers; ///< have no endpoints
     Member m_goneMember;
 
     Listener m_quick; ///< the survivor's
@@ -85,6 +94,7 @@ class Stage
     Listener m_slow;
     Speaker m_speaker;   ///< the victim's, or
     Listener m_listener; ///< the victim's
+    WaitSet m_waitSet;   ///< the victim's
     Speaker m_gone;
 
   private:
@@ -95,6 +105,7 @@ class Stage
 
     std::filesystem::path m_directory;
     Config m_config;
+    std::optional<std::chrono::nanoseconds> m_deadline;
     QoS m_publisherQoS;
     bool m_goneLives;
     bool m_spread; ///< listeners have their bits in different words

@@ -21,7 +21,7 @@ namespace ZeroCP::test
 namespace
 {
 
-constexpr unsigned kWatchdogSeconds = 150;
+constexpr unsigned kWatchdogSeconds = 600;
 
 /// How PTRACE_O_TRACESYSGOOD tells a stop at a system call from a trap.
 constexpr int kStoppedAtSystemCall = SIGTRAP | 0x80;
@@ -125,6 +125,14 @@ bool Stepper::step()
     ++m_steps;
     const int status = waitFor(m_pid);
     return (WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP) || ended(status);
+}
+
+bool Stepper::stepToSystemCallEdge()
+{
+    trace(PTRACE_SYSCALL, m_pid, 0, 0);
+    ++m_steps;
+    const int status = waitFor(m_pid);
+    return (WIFSTOPPED(status) && WSTOPSIG(status) == kStoppedAtSystemCall) || ended(status);
 }
 
 bool Stepper::stepToAccess(const std::string& directory, Access access)

@@ -41,6 +41,8 @@ class Stepper
     /// call: the same points, without those in between. Its mappings are kept protected, so every access stops it. False
     /// as above.
     [[nodiscard]] bool stepToAccess(const std::string& directory, Access access);
+    /// To the next entry into the kernel, or from there to the way out. False as above.
+    [[nodiscard]] bool stepToSystemCallEdge();
     /// Whether the last step was, or ended with, a system call.
     [[nodiscard]] bool madeSystemCall() const;
 

@@ -15,7 +15,7 @@ namespace ZeroCP::test
 namespace
 {
 
-constexpr unsigned kLifeSeconds = 20;
+constexpr unsigned kLifeSeconds = 60;
 
 int waitForEnd(pid_t pid)
 {
@@ -45,9 +45,13 @@ Sweep::Sweep(const std::filesystem::path& directory, Scene scene)
       m_stage(directory, m_scene.m_shape),
       m_segments(m_root),
       m_image(m_segments),
-      m_set(m_root, setOf(m_root))
+      m_set(m_root, setOf(m_root)),
+      m_random(m_scene.m_seed)
 {
-    m_scene.m_prepare(m_stage);
+    if (m_scene.m_prepare)
+    {
+        m_scene.m_prepare(m_stage);
+    }
     m_stage.m_speaker.countIn(m_board->m_said);
 }
 
@@ -55,7 +59,7 @@ SweepFigures Sweep::run()
 {
     rehearse();
     dieEverywhere();
-    if (m_scene.m_stops && !m_scene.m_killsRecoverers)
+    if (m_scene.m_stops && m_scene.m_trial == Trial::VictimDies)
     {
         stallEverywhere();
     }
@@ -161,14 +165,16 @@ void Sweep::point()
 {
     m_image.take();
     ++m_figures.m_points;
-    if (m_scene.m_killsRecoverers)
+    switch (m_scene.m_trial)
     {
-        killRecoverers();
-        return;
-    }
-    for (const Course course : kCourses)
-    {
-        die(course);
+    case Trial::VictimDies:
+        for (const Course course : kCourses)
+        {
+            die(course);
+        }
+        break;
+    case Trial::RecovererDies: killRecoverers(); break;
+    case Trial::RecoverersDie: killChains(); break;
     }
 }
 
@@ -176,6 +182,22 @@ Said Sweep::saidByVictim() const
 {
     const std::uint64_t said = m_board->m_said; // the next one may have taken effect
     return {m_stage.m_speaker.id(), said, said + (m_stage.m_speaker.isThere() ? 1U : 0U)};
+}
+
+/// In a fork, which the segments do not survive as they are.
+void Sweep::lifeAfter(Course course, const std::string& where)
+{
+    const pid_t pid = forkExactly(kLifeSeconds);
+    if (pid == 0)
+    {
+        tell(Afterlife(m_stage, m_set.view()).live(course, saidByVictim()));
+        ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
+    }
+    if (const int status = waitForEnd(pid); status != 0)
+    {
+        report(where, status);
+    }
+    ++m_figures.m_recovered;
 }
 
 /// The victim dies where it stands.
@@ -189,17 +211,7 @@ void Sweep::die(Course course)
     {
         doomed.drop();
     }
-    const pid_t pid = forkExactly(kLifeSeconds);
-    if (pid == 0)
-    {
-        tell(Afterlife(m_stage, m_set.view()).live(course, saidByVictim()));
-        ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
-    }
-    if (const int status = waitForEnd(pid); status != 0)
-    {
-        report(toString(course), status);
-    }
-    ++m_figures.m_recovered;
+    lifeAfter(course, toString(course));
     m_image.putBack();
     gone.takeAgain();
     doomed.takeAgain();
@@ -261,55 +273,6 @@ void Sweep::stall(Meanwhile meanwhile)
     doomed.takeAgain();
     gone.takeAgain();
     locks.takeAgain();
-}
-
-/// Who recovers the victim is stepped like the victim, and both are recovered.
-void Sweep::killRecoverers()
-{
-    const HeldLocks victim(m_victim->pid());
-    const HeldLocks gone = m_stage.m_goneMember.locks();
-    victim.drop();
-    {
-        Stepper recoverer([this] { m_stage.m_recoverer.closeLocksOfOthers(); },
-                          [this]
-                          {
-                              const auto done = recover(Stage::kDomain, m_stage.m_recoverer.root());
-                              ::_exit(done ? 0 : 1);
-                          });
-        SegmentImage image(m_segments);
-        ++m_figures.m_recoveries;
-        while (goesOn() && recoverer.stepToAccess(m_root, Access::Store))
-        {
-            if (!recoverer.madeSystemCall() && !image.differs())
-            {
-                continue;
-            }
-            image.take();
-            ++m_figures.m_recovererPoints;
-            const HeldLocks locks(recoverer.pid());
-            locks.drop();
-            const Course course =
-                m_figures.m_recovererPoints % 2 == 0 ? Course::RecoveredAtOnce : Course::SurvivorsGoOn;
-            const pid_t pid = forkExactly(kLifeSeconds);
-            if (pid == 0)
-            {
-                tell(Afterlife(m_stage, m_set.view()).live(course, saidByVictim()));
-                ::_exit(m_board->m_complaint[0] == '\0' ? 0 : 1);
-            }
-            if (const int status = waitForEnd(pid); status != 0)
-            {
-                report("its recoverer died at step " + std::to_string(recoverer.steps()) + ", " + toString(course),
-                       status);
-            }
-            ++m_figures.m_recovered;
-            image.putBack();
-            gone.takeAgain();
-            locks.takeAgain();
-        }
-        expectGoodEnd(recoverer, "the recoverer itself");
-    }
-    m_image.putBack();
-    victim.takeAgain();
 }
 
 void Sweep::tell(const std::string& complaint)

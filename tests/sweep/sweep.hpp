@@ -17,6 +17,14 @@
 namespace ZeroCP::test
 {
 
+/// What is tried at every point of a scene.
+enum class Trial
+{
+    VictimDies,    ///< and in a second walk it is stopped while the others go on
+    RecovererDies, ///< whoever recovers the victim is killed at every point too, and both are recovered
+    RecoverersDie, ///< a chain of two or three recoverers, each at random
+};
+
 struct Scene
 {
     std::string m_name;
@@ -25,17 +33,21 @@ struct Scene
     std::function<void(Stage&)> m_act{};     ///< the victim, stepped
     bool m_listenerDies{false};              ///< while the victim is stopped; takes a while
     bool m_stops{true};                      ///< it is also stopped everywhere while the others go on
-    bool m_killsRecoverers{false}; ///< instead: whoever recovers it is killed at every point, and both are recovered
+    Trial m_trial{Trial::VictimDies};
+    std::uint32_t m_chains{0}; ///< of recoverers, per point
+    std::uint64_t m_seed{0};   ///< of what is at random in them
 };
 
 struct SweepFigures
 {
     std::uint64_t m_steps{0};
-    std::uint64_t m_points{0};     ///< snapshots
-    std::uint64_t m_recovered{0};  ///< lives lived after them
-    std::uint64_t m_stalls{0};     ///< and what came after them
-    std::uint64_t m_recoveries{0}; ///< of which each point is a death
-    std::uint64_t m_recovererPoints{0};
+    std::uint64_t m_points{0};          ///< snapshots
+    std::uint64_t m_recovered{0};       ///< lives lived after them
+    std::uint64_t m_stalls{0};          ///< and what came after them
+    std::uint64_t m_recoveries{0};      ///< of which each point is a death
+    std::uint64_t m_recovererPoints{0}; ///< at which a recoverer died, whichever it was
+    std::uint64_t m_secondDeaths{0};    ///< of those that had a dead recoverer before them
+    std::uint64_t m_thirdDeaths{0};     ///< or two
     std::uint64_t m_bad{0};
 };
 
@@ -72,7 +84,11 @@ class Sweep
     };
     void stall(Meanwhile meanwhile);
     [[nodiscard]] std::string liveBeside(Meanwhile meanwhile);
+    void lifeAfter(Course course, const std::string& where);
     void killRecoverers();
+    void killChains();
+    void killOneChain();
+    [[nodiscard]] std::optional<std::uint64_t> dieRecovering(std::size_t depth);
     [[nodiscard]] Said saidByVictim() const;
     void report(const std::string& where, int status);
     void tell(const std::string& complaint);
@@ -89,6 +105,8 @@ class Sweep
     SharedBoard<Board> m_board;
     std::optional<Stepper> m_victim;
     SweepFigures m_figures;
+    Random m_random;
+    std::uint64_t m_longestRecovery{512}; ///< a guess, in stores and system calls
 };
 
 } // namespace ZeroCP::test

@@ -63,6 +63,9 @@ for preset in "${presets[@]}"; do
     step "build and tests, $preset" build_and_test "$preset"
 done
 step "kill sweep" scripts/kill_sweep.sh --short
+# ctest gives the chaos test ten seconds; here a minute in which well over a thousand processes die.
+minute_of_chaos() { ZEROCP_TEST_SECONDS=60 build/release/tests/zerocp_chaos_tests; }
+[ ${#presets[@]} -eq 1 ] || step "a minute of chaos" minute_of_chaos
 step "package list" scripts/check-packages.sh "${presets[@]/#/build/}"
 step "package check finds what is not named" scripts/check-packages.sh --self-test build/release
 step "installed package" scripts/check-install.sh "${presets[@]}"

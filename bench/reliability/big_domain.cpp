@@ -27,6 +27,7 @@ constexpr std::uint32_t kTopicsEach = 5;
 constexpr double kRecoveryBoundNs = 100e6;
 constexpr double kLatencyBound = 2;
 constexpr auto kWindow = 2s;
+constexpr auto kSettle = 1s; ///< after the dead have been replaced
 constexpr int kDeathsPerWindow = 4;
 constexpr unsigned kWatchdogSeconds = 280;
 
@@ -219,6 +220,7 @@ void measureWitness(const Setting& setting, Table& table, Members& members, Witn
         quiet.push_back(quantile(pair.ages(start, middle), 0.99));
         meanwhile.push_back(quantile(pair.ages(middle, end), 0.99));
         members.refill();
+        std::this_thread::sleep_for(kSettle);
     }
     const std::string name = reader == WitnessPair::Reader::Busy ? "busy" : "waiting";
     const double ratio = median(meanwhile) / median(quiet);

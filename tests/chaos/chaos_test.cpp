@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -103,6 +104,7 @@ TEST(Chaos, LosesNothingWhoeverIsKilledOrStopped)
 
     std::optional<Director> director(std::in_place, scene, seed, duration);
     director->run();
+    const auto over = std::chrono::steady_clock::now();
     std::optional<Auditor> auditor(std::in_place, scene);
     director->endCompanions();
     director->endWitnesses();
@@ -110,6 +112,8 @@ TEST(Chaos, LosesNothingWhoeverIsKilledOrStopped)
     auditor->checkThatAllIsFree();
     director.reset();
     auditor.reset();
+    const std::chrono::duration<double> ending = std::chrono::steady_clock::now() - over;
+    std::printf("everybody had left after %.2f s\n", ending.count());
 
     EXPECT_TRUE(domain.files().empty());
     EXPECT_EQ(openDescriptors(), descriptors);

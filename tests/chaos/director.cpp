@@ -115,6 +115,7 @@ void Director::run()
         }
         watch();
     }
+    continueAll();
 }
 
 void Director::makeMischief(Seat& seat)
@@ -235,7 +236,7 @@ void Director::explainHang() const
     std::fflush(stdout);
 }
 
-void Director::endCompanions()
+void Director::continueAll()
 {
     for (Seat& seat : m_companions)
     {
@@ -243,6 +244,10 @@ void Director::endCompanions()
         seat.m_isStopped = false;
         seat.m_lastBeat = Clock::now();
     }
+}
+
+void Director::endCompanions()
+{
     m_scene.m_board.m_stop = true;
     for (Seat& seat : m_companions)
     {

@@ -22,9 +22,9 @@ class Director
   public:
     Director(const Scene& scene, std::uint64_t seed, std::chrono::seconds duration);
 
-    /// Makes mischief until the time is over or something is wrong.
+    /// Makes mischief until the time is over or something is wrong; nobody is stopped afterwards.
     void run();
-    /// Lets everybody go on, then asks the witnesses' companions, and then the witnesses, to end in order.
+    /// Asks the witnesses' companions, and then the witnesses, to end in order.
     void endCompanions();
     void endWitnesses();
 
@@ -52,6 +52,7 @@ class Director
     void kill(Seat& seat);
     void stop(Seat& seat);
     void continueThoseDue(Clock::time_point now);
+    void continueAll();
     void watch();
     void watch(Seat& seat, Clock::time_point now);
     void explainHang() const;

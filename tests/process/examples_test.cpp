@@ -94,7 +94,14 @@ class Program
         return true;
     }
 
-    void signal(int number) const { ::kill(m_pid, number); }
+    /// Nothing once it has been waited for: kill(-1) would reach every process there is.
+    void signal(int number) const
+    {
+        if (m_pid > 0)
+        {
+            ::kill(m_pid, number);
+        }
+    }
     /// As `| head` does when it has seen enough.
     void stopReading()
     {

@@ -164,20 +164,26 @@ class ChildProcess
         return m_pid <= 0 ||
                (::waitid(P_PID, static_cast<id_t>(m_pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0);
     }
-    /// SIGSTOP, SIGCONT.
-    void signal(int number) const { ::kill(m_pid, number); }
+    /// SIGSTOP, SIGCONT. Nothing once the child has been waited for: kill(-1) would reach every process there is.
+    void signal(int number) const
+    {
+        if (m_pid > 0)
+        {
+            ::kill(m_pid, number);
+        }
+    }
 
     /// Sends the signal and waits for the end.
     ExitStatus kill(int number)
     {
-        ::kill(m_pid, number);
+        signal(number);
         return wait();
     }
     /// Waits for the end.
     ExitStatus wait()
     {
         int status = -1;
-        while (::waitpid(m_pid, &status, 0) < 0 && errno == EINTR)
+        while (m_pid > 0 && ::waitpid(m_pid, &status, 0) < 0 && errno == EINTR)
         {
         }
         m_pid = -1;

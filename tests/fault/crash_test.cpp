@@ -382,6 +382,7 @@ bool holdLoansAndEnd(const OneNode& one, const Config& config, Peer& parent, con
 
 TEST(FaultList, Entry09_EveryWayToEndWithSixteenLoansOutGivesThemBack)
 {
+    expectLeaks(); // in children that call exit(), of what they have from here too
     const Config config = pooled(64, 128);
     OneNode one(config);
     Witness witness(one);
@@ -407,6 +408,7 @@ TEST(FaultList, Entry09_EveryWayToEndWithSixteenLoansOutGivesThemBack)
 // With handles of static storage, whose destructors exit() runs.
 TEST(FaultList, Entry09_ExitRunsTheDestructorsOfStaticHandlesWithSixteenLoansOut)
 {
+    expectLeaks();
     OneNode one;
     Witness witness(one);
     ChildProcess victim(

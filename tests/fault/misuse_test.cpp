@@ -308,6 +308,7 @@ TEST(FaultList, Entry21_EveryCallInAForkedChildAnswersForkedAndTheParentIsNotHar
 // exit() in the child runs destructors of what its parent had in static storage.
 TEST(FaultList, Entry21_AForkedChildThatExitsDoesNotLeaveForItsParent)
 {
+    expectLeaks(); // of what the parent has
     OneNode one;
     ChildProcess parent(
         [&](Peer& peer)

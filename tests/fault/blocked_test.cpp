@@ -347,11 +347,13 @@ TEST(MoreFaults, AProcessWithSeveralNodesAndThreadsIsKilled)
             {
                 std::array<Node, 3> nodes;
                 std::vector<std::thread> threads;
-                for (std::size_t i = 0; i < 6; ++i)
+                for (std::size_t i = 0; i < nodes.size(); ++i)
                 {
-                    Node& node = nodes[i % nodes.size()];
-                    node = i < nodes.size() ? nodeIn(one.m_domain, {}, "node_" + std::to_string(i)) : std::move(node);
-                    threads.emplace_back([&node, seed, i] { play(node, seed + i); });
+                    nodes[i] = nodeIn(one.m_domain, {}, "node_" + std::to_string(i));
+                }
+                for (std::size_t i = 0; i < 2 * nodes.size(); ++i)
+                {
+                    threads.emplace_back([&nodes, seed, i] { play(nodes[i % nodes.size()], seed + i); });
                 }
                 parent.tell("playing");
                 parent.pause();

@@ -80,10 +80,15 @@ instructions_of_cycle() {
     local few many
     few=$(instructions "$1" 10000)
     many=$(instructions "$1" 20000)
+    [ "${few:-0}" -gt 0 ] && [ "${many:-0}" -gt "$few" ] || { echo none; return; }
     echo "$(((many - few + 5000) / 10000))"
 }
 
-data_path() { line "data path: instructions of one 64 B cycle" "$(instructions_of_cycle build/release)" "" -; }
+data_path() {
+    local count
+    count=$(instructions_of_cycle build/release)
+    line "data path: instructions of one 64 B cycle" "$count" "a number" "$(verdict [ "$count" != none ])"
+}
 
 # nanoseconds BUILD : of one cycle; what surrounds five million of them is a millisecond
 nanoseconds() {

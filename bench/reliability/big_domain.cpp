@@ -210,6 +210,7 @@ void measureWitness(const Setting& setting, Table& table, Members& members, Witn
     WitnessPair pair(setting, reader);
     std::vector<double> quiet;
     std::vector<double> meanwhile;
+    std::size_t least = ~std::size_t{0}; // messages that the witness took in a window
     for (int i = 0; i < kRepeats; ++i)
     {
         const std::size_t start = pair.taken();
@@ -219,6 +220,7 @@ void measureWitness(const Setting& setting, Table& table, Members& members, Witn
         const std::size_t end = pair.taken();
         quiet.push_back(quantile(pair.ages(start, middle), 0.99));
         meanwhile.push_back(quantile(pair.ages(middle, end), 0.99));
+        least = std::min({least, middle - start, end - middle});
         members.refill();
         std::this_thread::sleep_for(kSettle);
     }
@@ -227,6 +229,8 @@ void measureWitness(const Setting& setting, Table& table, Members& members, Witn
     table.check("witness (" + name + ") p99 without, with recoveries",
                 time(median(quiet)) + ", " + time(median(meanwhile)) + ": x " + number(ratio, ""), "x 2",
                 ratio <= kLatencyBound);
+    table.check("witness (" + name + "): messages per window", std::to_string(least) + " at least", "1,000",
+                least >= 1000);
     const bool exact = pair.endsExact();
     table.check("witness (" + name + "): received + missed == sent", exact ? "yes" : "no", "yes", exact);
 }

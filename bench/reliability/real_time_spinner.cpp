@@ -121,8 +121,7 @@ bool spin(const Setting& setting, Record& record)
             [&]
             {
                 const auto publisher = node.createPublisher<Message>(kTopic);
-                record.m_spinnersErrors +=
-                    publisher || publisher.error().code() == ZeroCP::ErrorCode::Timeout ? 0U : 1U;
+                record.m_spinnersErrors += publisher ? 0U : 1U; // Timeout: somebody held the lock for ten seconds
             });
         record.m_longestCallNs = std::max<std::int64_t>(record.m_longestCallNs, static_cast<std::int64_t>(took));
         ++record.m_spinnersCalls;

@@ -69,7 +69,14 @@ class Worker
     ~Worker() { kill(); }
 
     [[nodiscard]] pid_t pid() const { return m_pid; }
-    void signal(int number) const { ::kill(m_pid, number); }
+    /// Nothing once it has been waited for: kill(-1) would reach every process there is.
+    void signal(int number) const
+    {
+        if (m_pid > 0)
+        {
+            ::kill(m_pid, number);
+        }
+    }
     /// SIGKILL, and waits for the end.
     void kill()
     {

@@ -20,7 +20,9 @@ std::string mostOf(const Shares& shares, const char* what = "most")
 {
     constexpr std::size_t kNamed = 3;
     std::vector<std::pair<std::string, std::uint32_t>> ranked(shares.begin(), shares.end());
-    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+    std::sort(ranked.begin(), ranked.end(),
+              [](const auto& a, const auto& b)
+              { return a.second != b.second ? a.second > b.second : a.first < b.first; });
     std::string text;
     for (std::size_t i = 0; i < std::min(kNamed, ranked.size()); ++i)
     {

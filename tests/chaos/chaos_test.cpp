@@ -109,6 +109,12 @@ TEST(Chaos, LosesNothingWhoeverIsKilledOrStopped)
     director->endCompanions();
     director->endWitnesses();
     director->printFigures();
+    EXPECT_GT(board->m_sent[0], 0U);
+    EXPECT_GT(board->m_sent[1], 0U);
+    EXPECT_GT(board->m_witnessReceived, 0U);
+    EXPECT_GT(board->m_received, 0U);
+    EXPECT_GT(board->m_answers, 0U);
+    EXPECT_GT(director->kills(), 0U);
     auditor->checkThatAllIsFree();
     director.reset();
     auditor.reset();

@@ -29,6 +29,7 @@ class Director
     void endWitnesses();
 
     void printFigures() const;
+    [[nodiscard]] std::uint64_t kills() const { return m_kills; }
 
   private:
     using Clock = std::chrono::steady_clock;

@@ -453,7 +453,8 @@ TEST(MoreFaults, MessagesFlowWhileARecovererIsStoppedAndAnotherTakesOverWhenItIs
 
         witness.goOn(30);
 
-        recoverer.kill(SIGKILL);
+        const ExitStatus status = recoverer.kill(SIGKILL);
+        EXPECT_TRUE(through ? status.succeeded() : status.killedBy(SIGKILL)) << ::testing::PrintToString(status);
         const auto report = recover(one.m_domain.number());
         ASSERT_TRUE(report) << report.error().message();
         ASSERT_EQ(one.inspect().processes.size(), 1U);

@@ -171,7 +171,8 @@ void killAtEverySystemCall(const std::function<void()>& act, const std::function
         {
             through = !tracee.toSystemCall();
         }
-        victim.kill(SIGKILL);
+        const ExitStatus status = victim.kill(SIGKILL);
+        EXPECT_TRUE(through ? status.succeeded() : status.killedBy(SIGKILL)) << ::testing::PrintToString(status);
         afterwards();
     }
     std::printf("%llu deaths\n", static_cast<unsigned long long>(deaths));
@@ -275,7 +276,7 @@ bool subscribeUntilStopped(const OneNode& one, Peer& parent, const std::atomic<b
     parent.tell("ready");
     DeliveryLedger ledger;
     std::vector<Sample<Number>> held(1);
-    while (!stop)
+    while (!stop && !::testing::Test::HasFailure())
     {
         if (auto sample = subscriber.wait(std::chrono::milliseconds(5)))
         {
@@ -371,7 +372,7 @@ bool holdLoansAndEnd(const OneNode& one, const Config& config, Peer& parent, con
         loans.push_back(publisher.loan().value());
     }
     EXPECT_EQ(publisher.loan().error(), LoanError::TooManyLoans);
-    parent.tell("holding");
+    parent.tell(::testing::Test::HasFailure() ? "wrong" : "holding");
     parent.pause();
     std::fclose(stderr); // std::terminate() has something to say
     ending.m_end();

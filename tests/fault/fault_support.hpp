@@ -36,11 +36,12 @@ class Witness
             ASSERT_EQ(*sequence, ++m_sent);
         }
     }
-    void takeAll() { m_ledger.takeAll(m_subscriber); }
+    /// What is there, but no more than `most`: others may publish faster than we take.
+    void takeAll(std::uint64_t most = ~0ULL) { m_ledger.takeAll(m_subscriber, most); }
     void goOn(std::uint64_t messages = 3)
     {
         publish(messages);
-        takeAll();
+        takeAll(messages + 1000);
     }
 
     /// Takes the rest, leaves with the publisher, and expects that received + missed == sent, and that all chunks are free

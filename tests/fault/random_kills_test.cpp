@@ -56,7 +56,7 @@ bool publishUntilStopped(const OneNode& one, Board& board, std::size_t life)
     Node node = nodeIn(one.m_domain, {}, "publisher");
     auto publisher = node.createPublisher<Number>("t").value();
     board.m_lives[life].m_publisher = publisher.id();
-    for (std::uint64_t i = 1; !board.m_publishersStop; ++i)
+    for (std::uint64_t i = 1; !board.m_publishersStop && !::testing::Test::HasFailure(); ++i)
     {
         auto loan = publisher.loan();
         if (!loan)
@@ -143,7 +143,7 @@ bool subscribeUntilStopped(const OneNode& one, Board& board, std::uint64_t seed)
     }
     LateLedger ledger;
     std::vector<Sample<Number>> held(3);
-    for (bool drained = false; !drained;)
+    for (bool drained = false; !drained && !::testing::Test::HasFailure();)
     {
         drained = board.m_subscribersStop;
         auto sample = random.below(4) == 0 ? subscriber.wait(std::chrono::milliseconds(1)) : subscriber.take();

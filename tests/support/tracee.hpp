@@ -26,7 +26,10 @@ class Tracee
     /// In the child: stops it until the parent's Tracee lets it go on.
     static void waitForTracer()
     {
-        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+        if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0)
+        {
+            ::_exit(9); // refused; a stop without a tracer would last for ever
+        }
         ::raise(SIGSTOP);
     }
 

@@ -279,7 +279,7 @@ ControlSweepFigures ControlSweep::dieEverywhere(std::uint64_t stride)
             domain.recover(point + round);
             domain.expectNoTrace();
             round < kSettled ? domain.remember() : domain.expectNoGrowth();
-            ++figures.m_deaths;
+            figures.m_deaths += died ? 1U : 0U;
         }
         domain.liveOn();
         std::filesystem::remove_all(directory);
@@ -303,8 +303,8 @@ ControlSweepFigures ControlSweep::killRecoverers(std::uint64_t stride)
             recovering = domain.dieRecovering(at);
             domain.recover(at);
             domain.expectNoTrace();
-            ++figures.m_deaths;
-            ++figures.m_recoverers;
+            figures.m_deaths += died ? 1U : 0U;
+            figures.m_recoverers += recovering ? 1U : 0U;
         }
         domain.liveOn();
         std::filesystem::remove_all(directory);

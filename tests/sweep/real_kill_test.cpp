@@ -133,6 +133,7 @@ class RealKills
                    {
                        ++edge;
                    }
+                   EXPECT_GT(edge, 100U) << "a life has more system calls";
                });
     }
 

@@ -70,6 +70,10 @@ pid_t forkExactly(unsigned watchdogSeconds)
 {
     const pid_t parent = ::getpid();
     const pid_t pid = ::_Fork();
+    if (pid < 0)
+    {
+        throw std::runtime_error("fork"); // -1 would mean everybody to kill() and waitpid()
+    }
     if (pid == 0)
     {
         ::alarm(watchdogSeconds);

@@ -229,8 +229,8 @@ void measureWitness(const Setting& setting, Table& table, Members& members, Witn
     table.check("witness (" + name + ") p99 without, with recoveries",
                 time(median(quiet)) + ", " + time(median(meanwhile)) + ": x " + number(ratio, ""), "x 2",
                 ratio <= kLatencyBound);
-    table.check("witness (" + name + "): messages per window", std::to_string(least) + " at least", "1,000",
-                least >= 1000);
+    table.check("witness (" + name + "): messages per window", std::to_string(least) + " at least", "100",
+                least >= 100); // of 200 that are sent
     const bool exact = pair.endsExact();
     table.check("witness (" + name + "): received + missed == sent", exact ? "yes" : "no", "yes", exact);
 }

@@ -45,7 +45,8 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
     }
     // [sync:abandoned] Acquire, and taken away before the look: a port that is abandoned later says so again.
     const bool abandoned = header().m_abandoned.exchange(0, std::memory_order_acquire) != 0;
-    report.pending = retireDyingPorts(thorough);
+    // On request and with nobody dead there is time to look everywhere, whatever the sets say of themselves.
+    report.pending = retireDyingPorts(thorough && dead.empty());
     if (abandoned || !dead.empty()) // a dead one may have been where we are now
     {
         releaseWhatNobodyUses();

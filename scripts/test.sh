@@ -11,7 +11,7 @@ Installs missing Debian packages (scripts/deps.sh), builds the release preset an
 include arrows between rooms, source format, the kill sweep with some mutants (scripts/kill_sweep.sh --short), package list, the
 installed package used from outside the tree.
 
---all   also builds and tests the presets asan-ubsan, tsan and clang; what CI does (some 20 minutes on 2 cores).
+--all   also builds and tests the presets asan-ubsan, tsan and clang; what CI does (some 35 minutes on 2 cores).
         CI=true in the environment means the same.
 
 One preset alone: scripts/build.sh PRESET && ctest --preset PRESET -j 2

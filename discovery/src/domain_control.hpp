@@ -42,7 +42,6 @@ class Domain::Control
         if (m_result)
         {
             count();
-            domain.m_patience = {};
         }
     }
     Control(const Control&) = delete;

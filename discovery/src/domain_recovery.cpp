@@ -20,7 +20,10 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
             dead.push_back(i);
         }
     }
-    if (dead.empty() && !thorough && header().m_abandoned.load(std::memory_order_relaxed) == 0)
+    // A control call waits for publishers that are in a call; who is publishing or taking leaves that to the next one.
+    const PortsLeft before = header().m_portsLeft.load(std::memory_order_relaxed);
+    const bool isControlCall = longest != std::chrono::nanoseconds::zero();
+    if (dead.empty() && !thorough && before != PortsLeft::Abandoned && !(before == PortsLeft::Swept && isControlCall))
     {
         return report;
     }
@@ -44,18 +47,24 @@ Expected<RecoveryReport, Error> Domain::recoverDead(bool thorough, std::chrono::
         }
     }
     // [sync:abandoned] Acquire, and taken away before the look: a port that is abandoned later says so again.
-    const bool abandoned = header().m_abandoned.exchange(0, std::memory_order_acquire) != 0;
+    const bool anyLeft = header().m_portsLeft.exchange(PortsLeft::None, std::memory_order_acquire) != PortsLeft::None;
     // On request and with nobody dead there is time to look everywhere, whatever the sets say of themselves.
     report.pending = retireDyingPorts(thorough && dead.empty());
-    if (abandoned || !dead.empty()) // a dead one may have been where we are now
+    if (anyLeft || !dead.empty()) // a dead one may have been where we are now
     {
         releaseWhatNobodyUses();
     }
     if (report.pending != 0)
     {
-        header().m_abandoned.store(1, std::memory_order_relaxed); // never 0: it may have been said again meanwhile
+        notePortsLeft();
     }
     return report;
+}
+
+void Domain::notePortsLeft() const noexcept
+{
+    auto none = PortsLeft::None; // else somebody has said it, or has abandoned a port meanwhile
+    header().m_portsLeft.compare_exchange_strong(none, PortsLeft::Swept, std::memory_order_relaxed);
 }
 
 void Domain::recoverDeadSoon()

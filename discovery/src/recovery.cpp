@@ -84,6 +84,10 @@ bool Patience::outlasts(const PortRecord& publisher, Clock::time_point deadline)
     {
         if (Clock::now() > deadline)
         {
+            if (m_stuck.size() == kMostRemembered)
+            {
+                m_stuck.clear();
+            }
             m_stuck.emplace_back(publisher.m_endpointId.load(std::memory_order_relaxed), busy);
             return false;
         }

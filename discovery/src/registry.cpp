@@ -215,7 +215,8 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
             // written without the lock: it is ours, and Active or Dying is all that the others ask.
             grant.m_set->abandonPort(grant.m_holder.m_port);
             noteUnsettled(grant.m_holder.m_topic);
-            header().m_abandoned.store(1, std::memory_order_release); // [sync:abandoned] after the port's state
+            header().m_portsLeft.store(PortsLeft::Abandoned,
+                                       std::memory_order_release); // [sync:abandoned] after the port's state
         }
         return;
     }
@@ -225,6 +226,7 @@ void Domain::removeEndpoint(const EndpointGrant& grant)
     {
         grant.m_set->abandonPort(grant.m_holder.m_port); // it may not even have been looked at
         noteUnsettled(grant.m_holder.m_topic);           // before the row that leads to it is free
+        notePortsLeft();
     }
     record.m_state.store(kFree, std::memory_order_release);
     graphChanged();

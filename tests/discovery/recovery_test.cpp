@@ -403,9 +403,37 @@ TEST(Recovery, OnRequestLooksAtEverySetWhateverIsSaidOfIt)
     EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
 }
 
+// The next control call of anybody, wherever: it looks and waits a little. Who takes or publishes does not.
+TEST(Recovery, RetriesAPortThatWasLeftDyingInControlCallsAndNotOnTheDataPath)
+{
+    OneNode one;
+    auto publisher = one.publisher();
+    auto subscriber = std::make_optional(one.subscriber());
+    auto memory = SharedMemory::open(one.m_domain.root(), test::poolSetsOf(one.m_domain.number()).at(0) + ".mgmt",
+                                     AccessMode::READ_WRITE)
+                      .value();
+    auto elsewhere = one.subscriber<Number>({}, "elsewhere");
+    const PoolView view = PoolView::of("set", {memory.base(), memory.bytes()}, {}, {}).value();
+    ASSERT_EQ(view.port(1).m_kind.load(), static_cast<std::uint32_t>(PortKind::Publisher));
+    view.port(1).m_busy += 1; // as if it stood in publish()
+    subscriber.reset();
+    ASSERT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Dying));
+
+    const std::uint64_t epoch = view.header().m_epoch;
+    for (int i = 0; i < 5; ++i)
+    {
+        EXPECT_FALSE(elsewhere.wait(std::chrono::milliseconds(12))); // looks for the dead
+    }
+    EXPECT_EQ(view.header().m_epoch, epoch) << "the data path looked at ports that hold nothing";
+
+    view.port(1).m_busy += 1;
+    const auto other = one.publisher<Number>({}, "other");
+    EXPECT_EQ(view.port(2).m_state.load(), static_cast<std::uint32_t>(PortState::Off));
+}
+
 // Ports that stay Dying are looked at in every control call. Waiting for the publisher anew for each would take minutes
 // here; the alarm ends that.
-TEST(Recovery, WaitsForAStoppedPublisherOncePerCallHoweverManyPortsAreDying)
+TEST(Recovery, WaitsForAStoppedPublisherOnceHoweverManyPortsAreDying)
 {
     constexpr std::uint32_t kGone = 120;
     ::alarm(45);

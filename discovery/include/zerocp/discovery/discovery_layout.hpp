@@ -59,6 +59,14 @@ struct Table
     std::atomic<std::uint32_t> m_highWater; ///< rows below have been used and are committed
 };
 
+/// Ports that somebody had to leave Dying.
+enum class PortsLeft : std::uint32_t
+{
+    None,
+    Swept,     ///< they hold nothing; a publisher is stopped in a call: the next control call tries again
+    Abandoned, ///< without the control lock, so they may hold chunks: also who only runs short of them looks
+};
+
 struct alignas(kCacheLineBytes) DiscoveryHeader
 {
     std::atomic<std::uint64_t> m_controlSequence; ///< odd while somebody changes the tables
@@ -77,10 +85,10 @@ struct alignas(kCacheLineBytes) DiscoveryHeader
     std::uint64_t m_maxMessageBytes;
     std::uint32_t m_portsPerTopic;
     std::uint32_t m_domain;
-    /// 1: a port was left Dying without the control lock; whoever has it next retires all such.
-    std::atomic<std::uint32_t> m_abandoned;
+    std::atomic<PortsLeft> m_portsLeft;
 };
 
+static_assert(std::atomic<PortsLeft>::is_always_lock_free && sizeof(std::atomic<PortsLeft>) == 4);
 static_assert(sizeof(Table) == 16 && offsetof(DiscoveryHeader, m_processes) == 64);
 static_assert(offsetof(DiscoveryHeader, m_poolSetBytes) == 192 && sizeof(DiscoveryHeader) == 256);
 static_assert(std::is_standard_layout_v<DiscoveryHeader> && std::is_trivially_destructible_v<DiscoveryHeader>);

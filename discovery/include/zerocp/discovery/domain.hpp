@@ -198,6 +198,8 @@ class Domain : public std::enable_shared_from_this<Domain>
     [[nodiscard]] std::atomic<std::uint64_t>& unsettled(std::uint32_t set) const noexcept;
     /// The topic's set has a port that no row will lead to. Without the control lock, if the topic is one of ours.
     void noteUnsettled(std::uint32_t topic) const noexcept;
+    /// A port stays Dying, swept, until a publisher is out of its call.
+    void notePortsLeft() const noexcept;
     void releaseRowOf(const PortRecord& port);
 
     Config m_config;
@@ -209,7 +211,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     std::mutex m_controlMutex;
     std::map<std::uint32_t, std::weak_ptr<PoolSet>> m_sets; ///< by row; guarded by m_controlMutex
     std::vector<std::shared_ptr<PoolSet>> m_keptSets;       ///< made here, kept mapped while their topics exist
-    recovery::Patience m_patience;                          ///< of the control call under way
+    recovery::Patience m_patience;                          ///< guarded by m_controlMutex
     std::atomic<std::int64_t> m_lastRecoveryNs{0};
     RecoveryReport m_atJoin;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <utility>
@@ -20,8 +21,8 @@ using IsAlive = std::function<bool(std::uint32_t processSlot)>;
 /// What is to be done in the name of a port that holds nothing any more, before its record is free for another.
 using LastAct = std::function<void(std::uint32_t port)>;
 
-/// Waits for live publishers to leave the calls that they are in. One object per control call: a publisher that stands still
-/// is waited for once, however many ports are retired.
+/// Waits for live publishers to leave the calls that they are in. Remembers for which call of whom it has waited in vain, so
+/// that one who stands still is waited for once, however many ports are retired. One thread at a time.
 class Patience
 {
   public:
@@ -36,6 +37,8 @@ class Patience
 
   private:
     [[nodiscard]] bool isKnown(const PortRecord& publisher, std::uint64_t busy) const noexcept;
+
+    static constexpr std::size_t kMostRemembered = 64; ///< whom it forgets it waits for once more
 
     std::vector<std::pair<std::uint64_t, std::uint64_t>> m_stuck; ///< endpoint ids, and which call
 };

@@ -246,7 +246,7 @@ class PublisherPort
 inline void PublisherPort::enter() noexcept
 {
     // [sync:busy] Odd first, then the epoch: whoever retires a subscriber moves the epoch, runs a barrier on every core
-    // and then reads m_busy. Even: our next call sees the new epoch. Partner: recovery's quiesce().
+    // and then reads m_busy. Even: our next call sees the new epoch. Partner: recovery::Patience.
     m_record->m_busy.store(m_record->m_busy.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     // [sync:epoch] Acquire: pairs that were made before the epoch moved are visible. Partner: notifier::moveEpoch().

@@ -348,8 +348,9 @@ TEST(Domain, LiesInTheRootThatWasAskedFor)
 
 TEST(Domain, SaysWhatIsWrongWithARootThatDoesNotExist)
 {
+    const TestDomain domain;
     Config config;
-    config.domain = test::unusedDomain();
+    config.domain = domain.number();
 
     const auto membership = Domain::join(config, "/dev/shm/no/such/directory");
 

@@ -2,12 +2,15 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -31,15 +34,51 @@ inline std::vector<std::string> filesOf(std::uint32_t domain, const std::filesys
     return names;
 }
 
-/// A number in 30000..39999 that no file of `root` bears: tests run side by side, each in a process of its own.
-inline std::uint32_t unusedDomain(const std::filesystem::path& root = "/dev/shm")
+/// Keeps others that run side by side from choosing the same number before either has made a file: a name in the abstract
+/// socket namespace, which goes with the last process that holds it.
+class NumberReservation
+{
+  public:
+    NumberReservation() = default;
+    NumberReservation(const NumberReservation&) = delete;
+    NumberReservation& operator=(const NumberReservation&) = delete;
+    ~NumberReservation() { release(); }
+
+    [[nodiscard]] bool take(std::uint32_t number)
+    {
+        release();
+        m_socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        const std::string name = "zerocp-test." + std::to_string(number);
+        name.copy(&address.sun_path[1], sizeof(address.sun_path) - 1); // a leading zero byte: no file
+        const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
+        return m_socket >= 0 && ::bind(m_socket, reinterpret_cast<const sockaddr*>(&address), length) == 0;
+    }
+
+  private:
+    void release()
+    {
+        if (m_socket >= 0)
+        {
+            ::close(m_socket);
+        }
+        m_socket = -1;
+    }
+
+    int m_socket{-1};
+};
+
+/// A number in 30000..39999 that no file of `root` bears and nobody has reserved: tests run side by side, each in a
+/// process of its own.
+inline std::uint32_t unusedDomain(NumberReservation& reservation, const std::filesystem::path& root)
 {
     static std::atomic<std::uint32_t> counter{0};
     std::uint32_t number = 0;
     do
     {
         number = 30000 + (static_cast<std::uint32_t>(::getpid()) * 16 + counter.fetch_add(1)) % 10000;
-    } while (!filesOf(number, root).empty());
+    } while (!reservation.take(number) || !filesOf(number, root).empty());
     return number;
 }
 
@@ -49,7 +88,7 @@ class TestDomain
 {
   public:
     explicit TestDomain(std::filesystem::path root = "/dev/shm")
-        : m_root(std::move(root)), m_number(unusedDomain(m_root))
+        : m_root(std::move(root)), m_number(unusedDomain(m_reservation, m_root))
     {
     }
     TestDomain(const TestDomain&) = delete;
@@ -74,6 +113,7 @@ class TestDomain
 
   private:
     std::filesystem::path m_root;
+    NumberReservation m_reservation;
     std::uint32_t m_number;
 };
 

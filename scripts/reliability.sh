@@ -76,7 +76,7 @@ instructions() {
 
 # instructions_of_cycle BUILD
 instructions_of_cycle() {
-    command -v valgrind >/dev/null || ZEROCP_PACKAGES=scripts/packages-reliability.txt scripts/deps.sh >&2
+    command -v valgrind >/dev/null || scripts/deps.sh >&2
     local few many
     few=$(instructions "$1" 10000)
     many=$(instructions "$1" 20000)

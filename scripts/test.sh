@@ -8,8 +8,8 @@ usage() {
 usage: scripts/test.sh [--all]
 
 Installs missing Debian packages (scripts/deps.sh), builds the release preset and runs all its tests, then the checks:
-include arrows between rooms, source format, the kill sweep with some mutants (scripts/kill_sweep.sh --short), package list, the
-installed package used from outside the tree.
+include arrows between rooms, source format, instructions and bytes (scripts/guards.sh), the kill sweep with some mutants
+(scripts/kill_sweep.sh --short), package list, the installed package used from outside the tree.
 
 --all   also builds and tests the presets asan-ubsan, tsan and clang; what CI does (some 35 minutes on 2 cores).
         CI=true in the environment means the same.
@@ -62,6 +62,7 @@ step "mutants apply" scripts/mutants.sh --check
 for preset in "${presets[@]}"; do
     step "build and tests, $preset" build_and_test "$preset"
 done
+step "guards" scripts/guards.sh
 step "kill sweep" scripts/kill_sweep.sh --short
 # ctest gives the chaos test ten seconds; here a minute in which well over a thousand processes die.
 minute_of_chaos() { ZEROCP_TEST_SECONDS=60 timeout 240 build/release/tests/zerocp_chaos_tests; }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <vector>
 
 #include <unistd.h>
@@ -40,7 +41,7 @@ using Message = std::array<std::uint64_t, 8>;
     return true;
 }
 
-bool run(std::uint64_t count, std::size_t subscribers)
+bool run(std::uint64_t count, std::size_t subscribers, const ZeroCP::QoS& qos)
 {
     auto node = ZeroCP::Node::create(
         "count",
@@ -50,11 +51,11 @@ bool run(std::uint64_t count, std::size_t subscribers)
         std::fprintf(stderr, "%s\n", node.error().message().c_str());
         return false;
     }
-    auto publisher = node->createPublisher<Message>("count");
+    auto publisher = node->createPublisher<Message>("count", qos);
     std::vector<ZeroCP::Subscriber<Message>> readers;
     for (std::size_t i = 0; i < subscribers; ++i)
     {
-        readers.push_back(node->createSubscriber<Message>("count").value());
+        readers.push_back(node->createSubscriber<Message>("count", qos).value());
     }
     return publisher && repeat(count, *publisher, readers);
 }
@@ -65,10 +66,11 @@ int main(int argc, char** argv)
 {
     const std::uint64_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 0;
     const std::uint64_t subscribers = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1;
+    const bool keepsAll = argc > 3 && std::string_view(argv[3]) == "keepAll";
     if (count == 0)
     {
-        std::fprintf(stderr, "usage: zerocp_cycle_count CYCLES [SUBSCRIBERS]\n");
+        std::fprintf(stderr, "usage: zerocp_cycle_count CYCLES [SUBSCRIBERS [keepAll]]\n");
         return 2;
     }
-    return run(count, subscribers) ? 0 : 1;
+    return run(count, subscribers, keepsAll ? ZeroCP::QoS{}.keepAll() : ZeroCP::QoS{}) ? 0 : 1;
 }

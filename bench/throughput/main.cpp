@@ -1,7 +1,7 @@
 // Messages of 64 bytes per second from one process to another, as fast as they go: keepAll, where nothing may be lost, and
 // keepLast, where received + missed must be what was sent. Both processes are pinned, each to a CPU of its own.
 //
-//     zerocp_throughput [MESSAGES [REPEATS]]
+//     zerocp_throughput [MESSAGES [REPEATS [QOS]]]         QOS: keepAll, keepLast10 or keepLast1000 alone
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -182,27 +183,37 @@ struct Variant
     bool m_exact{true};
 };
 
+bool isKnown(std::string_view name)
+{
+    return name.empty() || name == "keepAll" || name == "keepLast10" || name == "keepLast1000";
+}
+
 } // namespace
 
 int main(int argc, char** argv)
 {
     const std::uint64_t count = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 10'000'000;
     const std::uint64_t repeats = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 5;
-    if (count == 0 || repeats == 0)
+    const std::string_view only = argc > 3 ? argv[3] : "";
+    if (count == 0 || repeats == 0 || !isKnown(only))
     {
-        std::fprintf(stderr, "usage: zerocp_throughput [MESSAGES [REPEATS]]\n");
+        std::fprintf(stderr, "usage: zerocp_throughput [MESSAGES [REPEATS [keepAll|keepLast10|keepLast1000]]]\n");
         return 2;
     }
     ::alarm(static_cast<unsigned>(repeats) * kWatchdogSeconds);
     cpu_set_t all;
     ::sched_getaffinity(0, sizeof all, &all);
-    Variant variants[] = {{"keepAll, reliable", ZeroCP::QoS{}.keepAll(), true},
-                          {"keepLast(10)", ZeroCP::QoS{}.keepLast(10), false},
-                          {"keepLast(1000)", ZeroCP::QoS{}.keepLast(1000), false}};
+    Variant variants[] = {{"keepAll", ZeroCP::QoS{}.keepAll(), true},
+                          {"keepLast10", ZeroCP::QoS{}.keepLast(10), false},
+                          {"keepLast1000", ZeroCP::QoS{}.keepLast(1000), false}};
     for (std::uint64_t i = 0; i < repeats; ++i)
     {
         for (Variant& variant : variants)
         {
+            if (!only.empty() && only != variant.m_name)
+            {
+                continue;
+            }
             ::sched_setaffinity(0, sizeof all, &all);
             const Result result = measure(variant.m_qos, count);
             variant.m_rates.push_back(result.m_perSecond);
@@ -213,6 +224,10 @@ int main(int argc, char** argv)
     bool good = true;
     for (Variant& variant : variants)
     {
+        if (variant.m_rates.empty())
+        {
+            continue;
+        }
         std::sort(variant.m_rates.begin(), variant.m_rates.end());
         std::printf("%-20s median %5.1f M/s, least %5.1f, most %5.1f; missed %4.1f %%; %s\n", variant.m_name,
                     variant.m_rates[variant.m_rates.size() / 2] / 1e6, variant.m_rates.front() / 1e6,

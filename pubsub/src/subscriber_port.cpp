@@ -10,11 +10,8 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-/// Spinning threads poll this often before they ask for the time, and look at their slot this often for each poll.
-constexpr int kPollsPerClock = 16;
-constexpr int kLooksPerPoll = 64;
-/// The same before they ask for the first time: an answer that comes at once is not kept waiting by a clock.
-constexpr int kLooksAtFirst = 512;
+/// Spinning threads look at their slot this often before they ask for the time.
+constexpr int kPollsPerClock = 32;
 
 void relax() noexcept
 {
@@ -487,41 +484,13 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeLatest()
     return best;
 }
 
-/// Looks at the slot of the publisher whose turn it is until something stands there, `looks` times at most: one load each,
-/// so that a message is seen as soon as its line comes.
-void SubscriberPort::watch(int looks) const noexcept
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_point until)
 {
-    if (m_next >= m_connectionCount || m_connections[m_next].m_position == 0)
-    {
-        return;
-    }
-    const Connection& connection = m_connections[m_next];
-    const std::uint64_t position = connection.m_position;
-    const PairView::Word& slot = connection.m_pair.slot(position);
-    // Relaxed: whoever takes the entry loads it again.
-    while (entry::distance(slot.load(std::memory_order_relaxed), position + connection.m_dropped) < 0 && looks > 0)
-    {
-        --looks;
-    }
-}
-
-/// After a take that found nothing, which has announced where we look.
-Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_point deadline)
-{
-    watch(kLooksAtFirst);
-    auto taken = takeAny();
-    if (taken || taken.error() != TakeError::NoData)
-    {
-        return taken;
-    }
-    const Clock::time_point start = Clock::now();
-    const Clock::time_point until = m_spin < deadline - start ? start + m_spin : deadline;
     do
     {
         for (int i = 0; i < kPollsPerClock; ++i)
         {
-            watch(kLooksPerPoll);
-            taken = takeAny();
+            auto taken = takeAny();
             if (taken || taken.error() != TakeError::NoData)
             {
                 return taken;
@@ -529,7 +498,7 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_
             relax();
         }
     } while (Clock::now() < until);
-    return taken;
+    return tl::unexpected(TakeError::NoData);
 }
 
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::nanoseconds longest)
@@ -578,7 +547,7 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono:
     const Clock::time_point deadline = deadlineAfter(timeout);
     if (m_spin > std::chrono::nanoseconds::zero())
     {
-        taken = spin(deadline);
+        taken = spin(std::min(deadline, Clock::now() + m_spin));
     }
     const SleepsItself itself(*this);
     while (!taken && taken.error() == TakeError::NoData)

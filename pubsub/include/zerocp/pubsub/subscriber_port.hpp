@@ -193,8 +193,7 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
     [[nodiscard]] bool mayHoldMore() noexcept;
     [[nodiscard]] bool lookUp(std::uint32_t chunk);
-    [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point deadline);
-    void watch(int looks) const noexcept;
+    [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
     void giveBack(Connection& connection, std::uint64_t value) noexcept;
     [[nodiscard]] bool hasRoom(Connection& connection) noexcept;

@@ -24,7 +24,8 @@ namespace latency
 namespace
 {
 
-constexpr int kAttempts = 3; ///< of a slice, until the CPUs stay where they are
+constexpr double kMostSpread = 1.5; ///< of cache-line times within a class; beyond, CPUs were at other places
+constexpr int kAttempts = 3;        ///< of a slice, until the CPUs stay where they are
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
@@ -105,6 +106,13 @@ tl::expected<void, Failure> report(const Circumstances& circumstances, const Poo
     {
         std::printf("%llu slices were dropped: the host moved a CPU meanwhile\n",
                     static_cast<unsigned long long>(circumstances.m_droppedSlices));
+    }
+    if (std::any_of(results.begin(), results.end(),
+                    [](const Result& result) { return result.m_mostLineNs > kMostSpread * result.m_leastLineNs; }))
+    {
+        std::printf(
+            "within a class the time of a cache line changed much between slices: ratios of those rows say little, "
+            "measure again\n");
     }
     if (json != nullptr && (std::fputs(jsonOf(circumstances, results).c_str(), json) == EOF || std::fflush(json) != 0))
     {

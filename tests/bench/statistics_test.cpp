@@ -35,6 +35,16 @@ TEST(LatencyFigures, AreHalvesOfRoundTripsByNearestRank)
     EXPECT_DOUBLE_EQ(figures.m_mean, 247.75); // of 1 to 990
 }
 
+TEST(LatencyFigures, AreNeverBelowTheShareThatTheyName)
+{
+    std::vector<std::int64_t> trips{2, 4, 6, 8, 10, 12, 14};
+
+    const Figures figures = figuresOf(trips);
+
+    EXPECT_DOUBLE_EQ(figures.m_p50, 4); // four of seven are not slower, three would be less than half
+    EXPECT_DOUBLE_EQ(figures.m_p99, 7);
+}
+
 TEST(LatencyFigures, OfOneRoundTripAreAllTheSame)
 {
     std::vector<std::int64_t> trips{300};

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures latency between two processes beside raw hand-overs through the same kind of memory:
 #   scripts/latency.sh [OPTION...]      options of zerocp_latency, see scripts/latency.sh --help
-# Without --touch both ways of touching messages are measured. What was measured also goes to build/release/latency.*.json.
+# Without --touch and --json both ways of touching messages are measured; JSON goes to build/release/latency.*.json.
 # Numbers of a busy machine are worth nothing: nothing else may run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ touches=(ends full)
 for option in "$@"; do
     case $option in
         -h | --help) exec "$program" --help ;;
-        --touch) touches=() ;;
+        --touch | --json) touches=() ;;
     esac
 done
 if [ ${#touches[@]} -eq 0 ]; then

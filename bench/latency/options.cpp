@@ -226,7 +226,7 @@ take turns; nothing else should run on the machine.
   --touch ends|full           what both sides touch of a message: its first and last 8 bytes, or all of it (ends)
   --samples N                 round trips of a slice at most; it also ends after 50 ms (100000)
   --repeats N                 how often each is measured (5)
-  --near-below NS             CPUs are 'near' each other if a cache line takes less one way (35)
+  --near-below NS             CPUs are 'near' each other if a cache line takes less one way (55)
   --awake, --no-awake         whether a SCHED_IDLE process on each CPU keeps it from being idle where a receiver may sleep;
                               without, what is measured is how fast a hypervisor wakes a CPU (--awake)
   --slices                    zerocp: messages of run-time length (Slice) instead of types of that size; where there is no
@@ -237,11 +237,11 @@ A slice of a few tens of milliseconds is two new processes. Before and after it 
 if that is quick the CPUs are 'near' each other, threads of one core, else 'far'. Where the two disagree, the host moved a
 CPU: the slice is dropped, counted, and tried again up to twice. Slices of different classes are never put together.
 
-p50, p99, p99.9 and the mean of all but the slowest hundredth are medians over the repeats' own; max is that of all. 'x raw'
-is the ratio of the mean to that of the raw hand-over of the same class, payload and touch: busy and spin against raw busy,
-blocking against raw blocking. The mean, because the steps of the clock may be 10 ns. The clock is read once per round trip,
-in all systems alike: the end of one is the start of the next. The read is part of the round trip, so half of what it takes
-is in every figure, and ratios are a little nearer to 1 than without it.
+p50, p99, p99.9 and 'mid', the mean of the middle half, are medians over the repeats' own; max is that of all. 'x raw' is
+the ratio of mid to that of the raw hand-over of the same class, payload and touch: busy and spin against raw busy,
+blocking against raw blocking. Mid, because the steps of the clock may be 10 ns. The clock is read once per round trip, in
+all systems alike: the end of one is the start of the next. The read is part of the round trip, so half of what it takes is
+in every figure, and ratios are a little nearer to 1 than without it.
 )");
     return text;
 }

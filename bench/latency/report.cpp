@@ -39,7 +39,7 @@ void appendRow(std::string& text, const Result& result, double ratio)
     append(text, "%-8s %-9s %8s %-5s %-5s %3.0f-%-3.0f %6" PRIu64 " %9" PRIu64 " %10.1f %10.1f %10.0f %10.0f %10.0f",
            subject.m_system.data(), toString(subject.m_mode).data(), sizeOf(subject.m_payloadBytes).c_str(),
            toString(subject.m_touch).data(), toString(result.m_distance).data(), result.m_leastLineNs,
-           result.m_mostLineNs, result.m_slices, figures.m_samples, figures.m_mean, figures.m_p50, figures.m_p99,
+           result.m_mostLineNs, result.m_slices, figures.m_samples, figures.m_mid, figures.m_p50, figures.m_p99,
            figures.m_p999, figures.m_max);
     if (ratio > 0)
     {
@@ -61,8 +61,8 @@ void appendEntry(std::string& text, const Result& result)
            subject.m_system.data(), toString(subject.m_mode).data(), subject.m_payloadBytes,
            toString(subject.m_touch).data(), toString(result.m_distance).data(), result.m_leastLineNs,
            result.m_mostLineNs, result.m_slices, figures.m_samples);
-    append(text, "\"mean_ns\": %.1f, \"p50_ns\": %.1f, \"p99_ns\": %.1f, \"p999_ns\": %.1f, \"max_ns\": %.1f}",
-           figures.m_mean, figures.m_p50, figures.m_p99, figures.m_p999, figures.m_max);
+    append(text, "\"mid_ns\": %.1f, \"p50_ns\": %.1f, \"p99_ns\": %.1f, \"p999_ns\": %.1f, \"max_ns\": %.1f}",
+           figures.m_mid, figures.m_p50, figures.m_p99, figures.m_p999, figures.m_max);
 }
 
 } // namespace
@@ -71,7 +71,7 @@ std::string tableOf(std::span<const Result> results)
 {
     std::string text;
     append(text, "%-8s %-9s %8s %-5s %-5s %7s %6s %9s %10s %10s %10s %10s %10s %6s\n", "system", "mode", "payload",
-           "touch", "class", "line ns", "slices", "samples", "mean ns", "p50 ns", "p99 ns", "p99.9 ns", "max ns",
+           "touch", "class", "line ns", "slices", "samples", "mid ns", "p50 ns", "p99 ns", "p99.9 ns", "max ns",
            "x raw");
     for (const Result& result : results)
     {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -129,6 +130,7 @@ int measureAndReport(const Arena& arena, std::span<const Contestant> contestants
                 arena.m_cpus[0], arena.m_cpus[1], static_cast<unsigned long long>(options.m_repeats),
                 options.m_keepsAwake ? ", kept awake where a receiver may sleep" : "", clockNs);
     std::fflush(stdout);
+    ::setenv("ZEROCP_LOG", "error", 0); // who is killed here is no news
     holdSignals();
     Pool pool;
     const auto dropped = measureAll(arena, chosenOf(contestants, options), pool);

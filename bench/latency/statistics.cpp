@@ -28,10 +28,11 @@ double medianOf(std::span<const Figures> slices, double Figures::*figure)
     return latency::medianOf(values);
 }
 
-/// Without the slowest hundredth: those were interrupted.
-double meanOf(std::span<const std::int64_t> sorted)
+/// The mean without the quickest quarter and the slowest.
+double midOf(std::span<const std::int64_t> sorted)
 {
-    const auto kept = sorted.first(sorted.size() - sorted.size() / 100);
+    const std::size_t quarter = sorted.size() / 4;
+    const auto kept = sorted.subspan(quarter, sorted.size() - 2 * quarter);
     return static_cast<double>(std::accumulate(kept.begin(), kept.end(), std::int64_t{0})) /
            static_cast<double>(kept.size());
 }
@@ -44,7 +45,7 @@ Figures together(std::span<const Figures> slices)
         all.m_samples += slice.m_samples;
         all.m_max = std::max(all.m_max, slice.m_max);
     }
-    all.m_mean = medianOf(slices, &Figures::m_mean);
+    all.m_mid = medianOf(slices, &Figures::m_mid);
     all.m_p50 = medianOf(slices, &Figures::m_p50);
     all.m_p99 = medianOf(slices, &Figures::m_p99);
     all.m_p999 = medianOf(slices, &Figures::m_p999);
@@ -61,7 +62,7 @@ Figures figuresOf(std::span<std::int64_t> roundTripNs)
     }
     std::sort(roundTripNs.begin(), roundTripNs.end());
     const auto oneWay = [roundTripNs](double share) { return nearestRank(roundTripNs, share) / 2; };
-    return {roundTripNs.size(), meanOf(roundTripNs) / 2, oneWay(0.5), oneWay(0.99), oneWay(0.999), oneWay(1)};
+    return {roundTripNs.size(), midOf(roundTripNs) / 2, oneWay(0.5), oneWay(0.99), oneWay(0.999), oneWay(1)};
 }
 
 double medianOf(std::span<double> values)
@@ -122,7 +123,7 @@ double ratioToRaw(const Result& result, std::span<const Result> all)
     const auto base = std::find_if(all.begin(), all.end(),
                                    [&](const Result& other)
                                    { return other.m_subject == raw && other.m_distance == result.m_distance; });
-    return base == all.end() || base->m_figures.m_mean <= 0 ? 0 : result.m_figures.m_mean / base->m_figures.m_mean;
+    return base == all.end() || base->m_figures.m_mid <= 0 ? 0 : result.m_figures.m_mid / base->m_figures.m_mid;
 }
 
 } // namespace latency

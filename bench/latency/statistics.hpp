@@ -17,7 +17,7 @@ namespace latency
 struct Figures
 {
     std::uint64_t m_samples{0};
-    double m_mean{0}; ///< without the slowest hundredth. Finer than p50: a clock may go in steps of 10 ns
+    double m_mid{0}; ///< mean of the middle half: as robust as p50 and finer, for a clock may go in steps of 10 ns
     double m_p50{0};
     double m_p99{0};
     double m_p999{0};
@@ -79,7 +79,7 @@ class Pool
     std::vector<Group> m_groups;
 };
 
-/// Mean of `result` over mean of the raw hand-over that it is compared with; 0 if that was not measured in its class.
+/// The middle of `result` over the middle of the raw hand-over that it is compared with; 0 if that was not measured in its class.
 [[nodiscard]] double ratioToRaw(const Result& result, std::span<const Result> all);
 
 } // namespace latency

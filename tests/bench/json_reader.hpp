@@ -4,6 +4,7 @@
 #include <sstream>
 #include <string>
 
+#define BOOST_BIND_GLOBAL_PLACEHOLDERS // what that header uses; else it says at length that it should not
 #include <boost/property_tree/json_parser.hpp>
 #include <boost/property_tree/ptree.hpp>
 #include <gtest/gtest.h>

@@ -35,7 +35,7 @@ TEST(LatencyJson, HasEveryFigureOfEveryResult)
     EXPECT_EQ(first.get<std::uint64_t>("samples"), 500U);
     EXPECT_DOUBLE_EQ(first.get<double>("line_min_ns"), 60.5);
     EXPECT_DOUBLE_EQ(first.get<double>("line_max_ns"), 63);
-    EXPECT_DOUBLE_EQ(first.get<double>("mean_ns"), 170.5);
+    EXPECT_DOUBLE_EQ(first.get<double>("mid_ns"), 170.5);
     EXPECT_DOUBLE_EQ(first.get<double>("p50_ns"), 160);
     EXPECT_DOUBLE_EQ(first.get<double>("p99_ns"), 200);
     EXPECT_DOUBLE_EQ(first.get<double>("p999_ns"), 300);

@@ -32,7 +32,7 @@ TEST(LatencyFigures, AreHalvesOfRoundTripsByNearestRank)
     EXPECT_DOUBLE_EQ(figures.m_p99, 495);
     EXPECT_DOUBLE_EQ(figures.m_p999, 499.5);
     EXPECT_DOUBLE_EQ(figures.m_max, 500);
-    EXPECT_DOUBLE_EQ(figures.m_mean, 247.75); // of 1 to 990
+    EXPECT_DOUBLE_EQ(figures.m_mid, 250.25); // of 251 to 750
 }
 
 TEST(LatencyFigures, AreNeverBelowTheShareThatTheyName)
@@ -45,6 +45,13 @@ TEST(LatencyFigures, AreNeverBelowTheShareThatTheyName)
     EXPECT_DOUBLE_EQ(figures.m_p99, 7);
 }
 
+TEST(LatencyFigures, MiddleIsFinerThanTheClockAndBlindToInterruptions)
+{
+    std::vector<std::int64_t> trips{150, 150, 150, 150, 160, 160, 160, 1'000'000};
+
+    EXPECT_DOUBLE_EQ(figuresOf(trips).m_mid, 77.5);
+}
+
 TEST(LatencyFigures, OfOneRoundTripAreAllTheSame)
 {
     std::vector<std::int64_t> trips{300};
@@ -52,7 +59,7 @@ TEST(LatencyFigures, OfOneRoundTripAreAllTheSame)
     const Figures figures = figuresOf(trips);
 
     EXPECT_EQ(figures.m_samples, 1U);
-    for (const double figure : {figures.m_mean, figures.m_p50, figures.m_p99, figures.m_p999, figures.m_max})
+    for (const double figure : {figures.m_mid, figures.m_p50, figures.m_p99, figures.m_p999, figures.m_max})
     {
         EXPECT_DOUBLE_EQ(figure, 150);
     }
@@ -100,7 +107,7 @@ TEST(LatencyPool, TakesMediansOfSlicesAndTheGreatestMax)
     EXPECT_DOUBLE_EQ(results[0].m_leastLineNs, 139);
     EXPECT_DOUBLE_EQ(results[0].m_mostLineNs, 142);
     EXPECT_EQ(results[0].m_figures.m_samples, 350U);
-    EXPECT_DOUBLE_EQ(results[0].m_figures.m_mean, 13);
+    EXPECT_DOUBLE_EQ(results[0].m_figures.m_mid, 13);
     EXPECT_DOUBLE_EQ(results[0].m_figures.m_p50, 11);
     EXPECT_DOUBLE_EQ(results[0].m_figures.m_p99, 21);
     EXPECT_DOUBLE_EQ(results[0].m_figures.m_p999, 31);

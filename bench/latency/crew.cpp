@@ -120,8 +120,8 @@ Ended Crew::wait(std::chrono::seconds patience)
     const bool wasInTime = isDone();
     const std::string slow = wasInTime ? std::string() : m_members.front().m_role;
     killAll();
-    return wasInTime ? Ended{} : tl::unexpected(Failure{slow + " was not done after " +
-                                                        std::to_string(patience.count()) + " s"});
+    return wasInTime ? Ended{}
+                     : tl::unexpected(Failure{slow + " was not done after " + std::to_string(patience.count()) + " s"});
 }
 
 /// Those that have ended, until there is one that ended badly.

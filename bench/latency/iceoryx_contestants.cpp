@@ -1,5 +1,9 @@
+#include <chrono>
+#include <string>
+
 #include <unistd.h>
 
+#include <iceoryx_hoofs/log/logmanager.hpp>
 #include <iceoryx_posh/runtime/posh_runtime.hpp>
 
 #include "latency/contestant.hpp"
@@ -17,6 +21,8 @@ constexpr std::chrono::seconds kPatience{20};
 Outcome play(const Seat& seat)
 {
     const std::string name = (seat.serves() ? "latency-serving-" : "latency-answering-") + std::to_string(::getpid());
+    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kError,
+                                                             iox::log::LogLevelOutput::kHideLogLevel);
     iox::runtime::PoshRuntime::initRuntime(iox::RuntimeName_t(iox::cxx::TruncateToCapacity, name));
     IceoryxEnd end(seat);
     if (!end.awaitConnection(kPatience))

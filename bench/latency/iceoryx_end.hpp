@@ -29,8 +29,7 @@ class IceoryxEnd
     [[nodiscard]] bool awaitConnection(std::chrono::seconds patience) const
     {
         const auto deadline = std::chrono::steady_clock::now() + patience;
-        while (!m_publisher.hasSubscribers() ||
-               m_subscriber.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED)
+        while (!m_publisher.hasSubscribers() || m_subscriber.getSubscriptionState() != iox::SubscribeState::SUBSCRIBED)
         {
             if (std::chrono::steady_clock::now() > deadline)
             {

@@ -174,6 +174,8 @@ constexpr OptionWithValue kOptionsWithValue[] = {
      { return readCount(options.m_samples, "--samples", word, Options::kMostSamples); }},
     {"--repeats", [](Options& options, std::string_view word)
      { return readCount(options.m_repeats, "--repeats", word, Options::kMostRepeats); }},
+    {"--near-below", [](Options& options, std::string_view word)
+     { return readCount(options.m_nearBelowNs, "--near-below", word, Options::kMostNearNs); }},
     {"--json", readFile},
 };
 
@@ -224,20 +226,22 @@ take turns; nothing else should run on the machine.
   --touch ends|full           what both sides touch of a message: its first and last 8 bytes, or all of it (ends)
   --samples N                 round trips of a slice at most; it also ends after 50 ms (100000)
   --repeats N                 how often each is measured (5)
+  --near-below NS             CPUs are 'near' each other if a cache line takes less one way (55)
   --awake, --no-awake         whether a SCHED_IDLE process on each CPU keeps it from being idle where a receiver may sleep;
                               without, what is measured is how fast a hypervisor wakes a CPU (--awake)
   --slices                    zerocp: messages of run-time length (Slice) instead of types of that size; where there is no
                               such type (sizes other than those above) it is a Slice anyway
   --json FILE                 writes the table there too
 
-A slice of a few tens of milliseconds is two new processes. Before and after it one cache line goes back and forth: below
-60 ns one way the CPUs are 'near' each other (threads of one core), else 'far'. Where the two disagree, the host moved a
+A slice of a few tens of milliseconds is two new processes. Before and after it one cache line goes back and forth ('line'):
+if that is quick the CPUs are 'near' each other, threads of one core, else 'far'. Where the two disagree, the host moved a
 CPU: the slice is dropped, counted, and tried again up to twice. Slices of different classes are never put together.
 
-p50, p99 and p99.9 are medians over the repeats' own percentiles; max is that of all. 'x raw' is the ratio of p50 to that of
-the raw hand-over of the same class, payload and touch: busy and spin against raw busy, blocking against raw blocking. The
-clock is read once per round trip, in all systems alike: the end of one is the start of the next, and the read, some 25 ns,
-is part of it.
+p50, p99, p99.9 and 'mid', the mean of the middle half, are medians over the repeats' own; max is that of all. 'x raw' is
+the ratio of mid to that of the raw hand-over of the same class, payload and touch: busy and spin against raw busy,
+blocking against raw blocking. Mid, because the steps of the clock may be 10 ns. The clock is read once per round trip, in
+all systems alike: the end of one is the start of the next. The read is part of the round trip, so half of what it takes is
+in every figure, and ratios are a little nearer to 1 than without it.
 )");
     return text;
 }

@@ -16,6 +16,7 @@ struct Circumstances
 {
     std::array<int, 2> m_cpus{};
     bool m_keptAwake{false};
+    double m_clockReadNs{0}; ///< is part of every round trip
     std::uint64_t m_droppedSlices{0};
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include <unistd.h>
 
+#include "latency/clock.hpp"
 #include "latency/cpus.hpp"
 #include "latency/crew.hpp"
 #include "latency/options.hpp"
@@ -23,7 +25,8 @@ namespace latency
 namespace
 {
 
-constexpr int kAttempts = 3; ///< of a slice, until the CPUs stay where they are
+constexpr double kMostSpread = 1.5; ///< of cache-line times within a class; beyond, CPUs were at other places
+constexpr int kAttempts = 3;        ///< of a slice, until the CPUs stay where they are
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
@@ -49,6 +52,7 @@ std::vector<Contestant> chosenOf(std::span<const Contestant> contestants, const 
 tl::expected<void, Failure> addSlice(const Arena& arena, const Contestant& contestant, std::uint64_t payloadBytes,
                                      Pool& pool, std::uint64_t& dropped)
 {
+    const Options& options = *arena.m_options;
     for (int attempt = 0; attempt < kAttempts; ++attempt)
     {
         const auto slice = measureSlice(arena, contestant, payloadBytes);
@@ -56,10 +60,10 @@ tl::expected<void, Failure> addSlice(const Arena& arena, const Contestant& conte
         {
             return tl::unexpected(slice.error());
         }
-        if (slice->isOfOneClass())
+        if (const auto distance = distanceOf(slice->m_lineNs, static_cast<double>(options.m_nearBelowNs)))
         {
-            pool.add({contestant.m_system, contestant.m_mode, payloadBytes, arena.m_options->m_touch},
-                     distanceOf(slice->m_lineNs[0]), slice->m_figures);
+            pool.add({contestant.m_system, contestant.m_mode, payloadBytes, options.m_touch}, *distance,
+                     (slice->m_lineNs[0] + slice->m_lineNs[1]) / 2, slice->m_figures);
             return {};
         }
         ++dropped;
@@ -104,8 +108,14 @@ tl::expected<void, Failure> report(const Circumstances& circumstances, const Poo
         std::printf("%llu slices were dropped: the host moved a CPU meanwhile\n",
                     static_cast<unsigned long long>(circumstances.m_droppedSlices));
     }
-    if (json != nullptr &&
-        (std::fputs(jsonOf(circumstances, results).c_str(), json) == EOF || std::fflush(json) != 0))
+    if (std::any_of(results.begin(), results.end(),
+                    [](const Result& result) { return result.m_mostLineNs > kMostSpread * result.m_leastLineNs; }))
+    {
+        std::printf(
+            "within a class the time of a cache line changed much between slices: ratios of those rows say little, "
+            "measure again\n");
+    }
+    if (json != nullptr && (std::fputs(jsonOf(circumstances, results).c_str(), json) == EOF || std::fflush(json) != 0))
     {
         return tl::unexpected(Failure{options.m_jsonFile + " could not be written: " + std::strerror(errno)});
     }
@@ -115,9 +125,12 @@ tl::expected<void, Failure> report(const Circumstances& circumstances, const Poo
 int measureAndReport(const Arena& arena, std::span<const Contestant> contestants, std::FILE* json)
 {
     const Options& options = *arena.m_options;
-    std::printf("one way between CPU %d and CPU %d, %llu interleaved repeats%s\n", arena.m_cpus[0], arena.m_cpus[1],
-                static_cast<unsigned long long>(options.m_repeats),
-                options.m_keepsAwake ? ", kept awake where a receiver may sleep" : "");
+    const double clockNs = clockReadNs();
+    std::printf("one way between CPU %d and CPU %d, %llu interleaved repeats%s; reading the clock takes %.0f ns\n",
+                arena.m_cpus[0], arena.m_cpus[1], static_cast<unsigned long long>(options.m_repeats),
+                options.m_keepsAwake ? ", kept awake where a receiver may sleep" : "", clockNs);
+    std::fflush(stdout);
+    ::setenv("ZEROCP_LOG", "error", 0); // who is killed here is no news
     holdSignals();
     Pool pool;
     const auto dropped = measureAll(arena, chosenOf(contestants, options), pool);
@@ -127,7 +140,7 @@ int measureAndReport(const Arena& arena, std::span<const Contestant> contestants
         static_cast<void>(ZeroCP::recover(arena.m_domain));
         return fail(arena.m_program, dropped.error());
     }
-    const auto reported = report({arena.m_cpus, options.m_keepsAwake, *dropped}, pool, options, json);
+    const auto reported = report({arena.m_cpus, options.m_keepsAwake, clockNs, *dropped}, pool, options, json);
     return reported ? 0 : fail(arena.m_program, reported.error());
 }
 
@@ -157,8 +170,7 @@ int run(std::string_view program, std::span<const char* const> arguments, std::s
     {
         return fail(program, {options->m_jsonFile + " cannot be written: " + std::strerror(errno)});
     }
-    const Arena arena{
-        program, &*options, {cpus[0], cpus[1]}, 40000 + static_cast<std::uint32_t>(::getpid()) % 10000};
+    const Arena arena{program, &*options, {cpus[0], cpus[1]}, 40000 + static_cast<std::uint32_t>(::getpid()) % 10000};
     return measureAndReport(arena, contestants, json.get());
 }
 

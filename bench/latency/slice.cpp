@@ -33,8 +33,8 @@ std::string nameOf(const Subject& subject, Side side)
 bool play(const Arena& arena, const Contestant& contestant, const Seat& seat)
 {
     const int cpu = arena.m_cpus[static_cast<std::size_t>(seat.m_side)];
-    const Outcome played = pinTo(cpu) ? contestant.m_play(seat)
-                                      : tl::unexpected("cannot be kept on CPU " + std::to_string(cpu));
+    const Outcome played =
+        pinTo(cpu) ? contestant.m_play(seat) : tl::unexpected("cannot be kept on CPU " + std::to_string(cpu));
     if (!played)
     {
         std::fprintf(stderr, "%s: %s: %s\n", arena.m_program.data(), nameOf(seat.m_subject, seat.m_side).c_str(),
@@ -97,7 +97,10 @@ tl::expected<Slice, Failure> measureSlice(const Arena& arena, const Contestant& 
     Crew crew;
     return startAll(crew, arena, contestant, seat)
         .and_then([&] { return crew.wait(kPatience); })
-        .map([&] { return Slice{board.head().m_figures, board.head().m_lineNs}; });
+        .map(
+            [&] {
+                return Slice{board.head().m_figures, board.head().m_lineNs};
+            });
 }
 
 } // namespace latency

@@ -27,9 +27,6 @@ struct Slice
 {
     Figures m_figures;
     std::array<double, 2> m_lineNs; ///< one cache line one way, before and after
-
-    /// Whether the CPUs stayed where they were.
-    [[nodiscard]] bool isOfOneClass() const noexcept { return distanceOf(m_lineNs[0]) == distanceOf(m_lineNs[1]); }
 };
 
 [[nodiscard]] tl::expected<Slice, Failure> measureSlice(const Arena& arena, const Contestant& contestant,

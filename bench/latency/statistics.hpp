@@ -1,7 +1,9 @@
 /// From round trips to figures, and from the figures of slices to those of a table.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,7 @@ namespace latency
 struct Figures
 {
     std::uint64_t m_samples{0};
+    double m_mid{0}; ///< mean of the middle half: as robust as p50 and finer, for a clock may go in steps of 10 ns
     double m_p50{0};
     double m_p99{0};
     double m_p999{0};
@@ -27,19 +30,16 @@ struct Figures
 /// The middle, or the mean of both; 0 if there are none. Sorts.
 [[nodiscard]] double medianOf(std::span<double> values);
 
-/// Where two CPUs are to each other, by the time of one cache line one way.
+/// Where two CPUs are to each other.
 enum class Distance : std::uint8_t
 {
     Near, ///< threads of one core
     Far,
 };
 
-inline constexpr double kNearBelowNs = 60;
-
-[[nodiscard]] constexpr Distance distanceOf(double lineNs) noexcept
-{
-    return lineNs < kNearBelowNs ? Distance::Near : Distance::Far;
-}
+/// By the times of one cache line one way before and after a slice. Nothing if they disagree: they are on both sides of
+/// `nearBelowNs`, or one is more than 1.3 times the other.
+[[nodiscard]] std::optional<Distance> distanceOf(const std::array<double, 2>& lineNs, double nearBelowNs) noexcept;
 
 [[nodiscard]] constexpr std::string_view toString(Distance distance) noexcept
 {
@@ -52,14 +52,16 @@ struct Result
     Subject m_subject;
     Distance m_distance;
     std::uint64_t m_slices;
-    Figures m_figures; ///< medians over the slices' percentiles, the greatest max, samples of all
+    double m_leastLineNs; ///< one cache line one way, in the slice where it took least
+    double m_mostLineNs;
+    Figures m_figures; ///< medians over the slices' own figures, the greatest max, samples of all
 };
 
 /// The slices that count.
 class Pool
 {
   public:
-    void add(const Subject& subject, Distance distance, const Figures& figures);
+    void add(const Subject& subject, Distance distance, double lineNs, const Figures& figures);
 
     /// By touch, payload and class; within these as the subjects first came.
     [[nodiscard]] std::vector<Result> results() const;
@@ -69,13 +71,15 @@ class Pool
     {
         Subject m_subject;
         Distance m_distance;
+        double m_leastLineNs;
+        double m_mostLineNs;
         std::vector<Figures> m_slices;
     };
 
     std::vector<Group> m_groups;
 };
 
-/// p50 of `result` over p50 of the raw hand-over that it is compared with; 0 if that was not measured in its class.
+/// The middle of `result` over the middle of the raw hand-over that it is compared with; 0 if that was not measured in its class.
 [[nodiscard]] double ratioToRaw(const Result& result, std::span<const Result> all);
 
 } // namespace latency

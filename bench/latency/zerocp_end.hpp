@@ -75,8 +75,8 @@ class ZeroCpEnd
     template <typename Use>
     [[nodiscard]] bool receive(Use&& use)
     {
-        return m_receiver.receive(m_subscriber, [&](const ZeroCP::Sample<Message>& sample)
-                                  { return use(wordsOf(*sample)); });
+        return m_receiver.receive(m_subscriber,
+                                  [&](const ZeroCP::Sample<Message>& sample) { return use(wordsOf(*sample)); });
     }
 
     [[nodiscard]] std::string trouble() const { return m_trouble.empty() ? m_receiver.trouble() : m_trouble; }

@@ -1,7 +1,4 @@
 // The costs of messages: page faults, system calls and allocations after the warm-up, each of which must be 0.
-#include <cerrno>
-#include <cstring>
-
 #include <sys/mman.h>
 
 #include "check.hpp"
@@ -26,17 +23,10 @@ struct Shared
     Figures m_subscriber;
 };
 
-/// `once` as often as the warm-up wants, then `messages` times while the kernel watches.
+/// `once` for `messages` messages while the kernel watches, and the end of the process.
 template <typename Once>
-bool countOver(std::uint64_t warmUp, std::uint64_t messages, Figures& figures, Once&& once)
+bool countOver(std::uint64_t messages, Figures& figures, Once&& once)
 {
-    for (std::uint64_t i = 0; i < warmUp; ++i)
-    {
-        if (!once())
-        {
-            return false;
-        }
-    }
     if (!startCounting())
     {
         return false;
@@ -51,10 +41,21 @@ bool countOver(std::uint64_t warmUp, std::uint64_t messages, Figures& figures, O
     ::_exit(0); // destructors would make system calls
 }
 
-/// As a real-time process does, where it may: what it touches stays in memory, and what it does not is not touched.
+template <typename Once>
+bool repeat(std::uint64_t count, Once&& once)
+{
+    std::uint64_t done = 0;
+    while (done < count && once())
+    {
+        ++done;
+    }
+    return done == count;
+}
+
+/// As a real-time process does, where it may: code, stack and heap stay in memory.
 void lockMemory()
 {
-    static_cast<void>(::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+    static_cast<void>(::mlockall(MCL_CURRENT | MCL_FUTURE));
 }
 
 bool print(const char* who, std::uint64_t bytes, std::uint64_t messages, const Figures& figures)
@@ -84,49 +85,69 @@ bool print(const char* who, std::uint64_t bytes, std::uint64_t messages, const F
     return good;
 }
 
-/// The warm-up begins with a window full of messages that nobody takes, so that as many chunks have been used as ever will
-/// be.
+/// A load, and how it is warmed up. A prefaulted set has to stand that the window fills for the first time, with chunks that
+/// nobody has used before, while the kernel watches; an automatic set sees twice as many messages under way before.
+struct Load
+{
+    Pools m_pools;
+    std::uint64_t m_messages;
+    std::uint32_t m_window;
+
+    [[nodiscard]] std::uint64_t warmUp() const { return 10ULL * m_window; }
+    [[nodiscard]] bool isPrefaulted() const { return m_pools == Pools::Prefaulted; }
+    [[nodiscard]] std::uint32_t warmUpWindow() const { return isPrefaulted() ? 1 : 2 * m_window; }
+    [[nodiscard]] std::uint32_t depth() const { return isPrefaulted() ? m_window : 2 * m_window; }
+};
+
 template <std::size_t Bytes>
-bool checkOne(Pools pools, std::uint64_t messages, std::uint32_t window)
+bool publishAll(const Load& load, pid_t creator, Shared& shared)
+{
+    lockMemory();
+    Progress& progress = shared.m_progress;
+    auto node = nodeOf(creator, load.m_pools, Bytes, load.m_window);
+    auto publisher = orEnd(node.createPublisher<Message<Bytes>>(kTopic));
+    const auto publish = [&](std::uint32_t window) { return publishOne(publisher, progress, window); };
+    return reliability::await([&] { return progress.m_isSubscribed.load(); }) &&
+           repeat(load.warmUp(), [&] { return publish(load.warmUpWindow()); }) &&
+           countOver(load.m_messages, shared.m_publisher, [&] { return publish(load.m_window); });
+}
+
+template <std::size_t Bytes>
+bool takeAll(const Load& load, pid_t creator, Shared& shared)
+{
+    lockMemory();
+    Progress& progress = shared.m_progress;
+    auto node = nodeOf(creator, load.m_pools, Bytes, load.m_window);
+    auto subscriber = orEnd(node.createSubscriber<Message<Bytes>>(kTopic, ZeroCP::QoS{}.keepLast(load.depth())));
+    progress.m_isSubscribed = true;
+    const auto take = [&] { return takeOne(subscriber, progress); };
+    const auto windowIsFull = [&] { return progress.m_published - progress.m_taken >= load.depth(); };
+    return (load.isPrefaulted() || reliability::await(windowIsFull)) && repeat(load.warmUp(), take) &&
+           (!load.isPrefaulted() || reliability::await(windowIsFull)) &&
+           countOver(load.m_messages, shared.m_subscriber, take);
+}
+
+template <std::size_t Bytes>
+bool checkOne(const Load& load)
 {
     const reliability::Board<Shared> shared;
     const pid_t creator = ::getpid();
-    const std::uint64_t warmUp = 10ULL * window;
-    Progress& progress = shared->m_progress;
-    reliability::Worker publishing(kWatchdogSeconds,
-                                   [&]
-                                   {
-                                       lockMemory();
-                                       auto node = nodeOf(creator, pools, Bytes, window);
-                                       auto publisher = orEnd(node.createPublisher<Message<Bytes>>(kTopic));
-                                       return reliability::await([&] { return progress.m_isSubscribed.load(); }) &&
-                                              countOver(warmUp, messages, shared->m_publisher,
-                                                        [&] { return publishOne(publisher, progress, window); });
-                                   });
-    reliability::Worker taking(
-        kWatchdogSeconds,
-        [&]
-        {
-            lockMemory();
-            auto node = nodeOf(creator, pools, Bytes, window);
-            auto subscriber = orEnd(node.createSubscriber<Message<Bytes>>(kTopic, ZeroCP::QoS{}.keepLast(window)));
-            progress.m_isSubscribed = true;
-            return reliability::await([&] { return progress.m_published >= window; }) &&
-                   countOver(warmUp, messages, shared->m_subscriber, [&] { return takeOne(subscriber, progress); });
-        });
+    reliability::Worker publishing(kWatchdogSeconds, [&] { return publishAll<Bytes>(load, creator, *shared); });
+    reliability::Worker taking(kWatchdogSeconds, [&] { return takeAll<Bytes>(load, creator, *shared); });
     const bool taken = taking.succeeds();
     const bool published = publishing.succeeds();
-    const auto cleaned = ZeroCP::recover(40000 + static_cast<std::uint32_t>(creator) % 10000);
-    const bool printed = print("publisher", Bytes, messages, shared->m_publisher);
-    return print("subscriber", Bytes, messages, shared->m_subscriber) && printed && taken && published && cleaned;
+    const auto cleaned = ZeroCP::recover(domainOf(creator)); // neither has left
+    const bool printed = print("publisher", Bytes, load.m_messages, shared->m_publisher);
+    return print("subscriber", Bytes, load.m_messages, shared->m_subscriber) && printed && taken && published &&
+           cleaned;
 }
 
 } // namespace
 
 bool checkCosts(Pools pools)
 {
-    const bool small = checkOne<64>(pools, 1'000'000, 256);
-    return checkOne<65536>(pools, 10'000, 8) && small;
+    const bool small = checkOne<64>({pools, 1'000'000, 256});
+    return checkOne<65536>({pools, 10'000, 8}) && small;
 }
 
 } // namespace realtime

@@ -50,8 +50,7 @@ void becomeRealTime(std::size_t place, Shared& shared)
     }
     const sched_param parameter{.sched_priority = 50};
     good = good && ::sched_setaffinity(0, sizeof one, &one) == 0 &&
-           ::sched_setscheduler(0, SCHED_FIFO, &parameter) == 0 &&
-           ::mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
+           ::sched_setscheduler(0, SCHED_FIFO, &parameter) == 0 && ::mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
     if (!good)
     {
         shared.m_errno = errno;

@@ -52,7 +52,12 @@ Value orEnd(ZeroCP::Expected<Value, ZeroCP::Error> result)
     return std::move(*result);
 }
 
-/// A node of the domain that is `creator`'s own.
+/// A domain that is `creator`'s own.
+inline std::uint32_t domainOf(pid_t creator)
+{
+    return 40000 + static_cast<std::uint32_t>(creator) % 10000;
+}
+
 inline ZeroCP::Node nodeOf(pid_t creator, Pools pools, std::uint64_t bytes, std::uint32_t window)
 {
     ZeroCP::Config config;
@@ -62,8 +67,8 @@ inline ZeroCP::Node nodeOf(pid_t creator, Pools pools, std::uint64_t bytes, std:
         config.pools = {{"real_time", {{bytes, window + 64}}, {}, memory, ""}};
         config.topics = {{kTopic, "real_time", {}, ""}};
     }
-    const auto domain = 40000 + static_cast<std::uint32_t>(creator) % 10000;
-    return orEnd(ZeroCP::Node::create("real_time", {.domain = domain, .configFile = {}, .root = {}, .config = config}));
+    return orEnd(ZeroCP::Node::create("real_time",
+                                      {.domain = domainOf(creator), .configFile = {}, .root = {}, .config = config}));
 }
 
 /// Waits for room in the window without giving the CPU away, and writes all of the message.

@@ -78,7 +78,12 @@ Expected<std::byte*, Error> mapWhole(const std::string& object, int descriptor, 
     void* base = ::mmap(nullptr, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     if (base == MAP_FAILED)
     {
-        return tl::unexpected(systemError(object, "mmap of " + std::to_string(bytes) + " bytes", errno));
+        const Error plain = systemError(object, "mmap of " + std::to_string(bytes) + " bytes", errno);
+        return errno != EAGAIN
+                   ? tl::unexpected(plain)
+                   : failure(plain.code(), plain.message() +
+                                               "; a process under mlockall(MCL_FUTURE) needs RLIMIT_MEMLOCK "
+                                               "unlimited or CAP_IPC_LOCK");
     }
     if (::munlock(base, bytes) != 0 || ::mprotect(base, bytes, protection) != 0)
     {

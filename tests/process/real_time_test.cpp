@@ -39,20 +39,14 @@ std::uint64_t pageFaults()
     return static_cast<std::uint64_t>(usage.ru_minflt + usage.ru_majflt);
 }
 
-/// Page faults of a publisher that has sent `kept` messages, and then the first ones to a subscriber that another process
-/// has created meanwhile.
+/// Page faults of the first messages to a subscriber that another process has created while the publisher was running.
 std::uint64_t faultsWhenSomebodyJoins(const TestDomain& domain, const MemoryConfig& memory)
 {
-    Node node = Node::create("loop", optionsOf(domain, memory)).value();
-    auto publisher = node.createPublisher<Message>(kTopic).value();
-    auto listener = node.createSubscriber<Message>(kTopic, QoS{}.keepLast(4)).value();
-    for (int i = 0; i < 100; ++i)
-    {
-        EXPECT_TRUE(publisher.publishCopy({1}) && listener.take());
-    }
+    // Forked first: a fork makes its parent pay for every page that it writes next.
     ChildProcess guest(
         [&](Peer& parent)
         {
+            parent.pause();
             Node own = Node::create("guest", optionsOf(domain, memory)).value();
             auto subscriber = own.createSubscriber<Message>(kTopic, QoS{}.keepLast(256)).value();
             parent.tell("joined");
@@ -65,18 +59,28 @@ std::uint64_t faultsWhenSomebodyJoins(const TestDomain& domain, const MemoryConf
             parent.tell("took " + std::to_string(taken));
             return true;
         });
+    Node node = Node::create("loop", optionsOf(domain, memory)).value();
+    auto publisher = node.createPublisher<Message>(kTopic).value();
+    auto listener = node.createSubscriber<Message>(kTopic, QoS{}.keepLast(4)).value();
+    const auto sendAndTake = [&](int count)
+    {
+        bool good = true;
+        for (int i = 0; i < count; ++i)
+        {
+            good &= publisher.publishCopy({}).has_value() && listener.take().has_value();
+        }
+        return good;
+    };
+    EXPECT_TRUE(sendAndTake(100));
+    guest.tell("join");
     EXPECT_EQ(guest.hear(), "joined");
 
     const std::uint64_t before = pageFaults();
-    bool good = true;
-    for (int i = 0; i < 200; ++i)
-    {
-        good &= publisher.publishCopy({2}).has_value() && listener.take().has_value(); // into chunks not used so far
-    }
+    const bool good = sendAndTake(200); // what the guest does not take needs chunks that were not used so far
     const std::uint64_t faults = pageFaults() - before;
 
     EXPECT_TRUE(good);
-    guest.tell("go on");
+    guest.tell("take");
     EXPECT_EQ(guest.hear(), "took 200");
     EXPECT_TRUE(guest.wait().succeeded());
     return faults;

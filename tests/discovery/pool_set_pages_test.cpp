@@ -259,7 +259,7 @@ TEST(PoolSetPages, HugePagesThatAreNotOfferedAreAWarningAndSmallOnes)
             EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1);
             const MappingOf data("set.data");
             EXPECT_EQ(data.m_residentBytes, data.m_bytes);
-            EXPECT_EQ(data.m_begin % kHugePageBytes, 0U);
+            EXPECT_EQ(data.m_beginnings % kHugePageBytes, 0U);
             return data.m_hugeBytes == 0;
         });
 
@@ -322,6 +322,29 @@ TEST(PoolSetPages, HugePagesWithoutEnoughSpaceAreNoSpaceWithAllOfItFree)
     ASSERT_NE(at, std::string::npos) << message;
     const std::size_t begin = message.rfind(' ', at - 1) + 1;
     EXPECT_GT(std::stoull(message.substr(begin, at - begin)), 900'000U) << message;
+}
+
+TEST(PoolSetPages, NoRoomForTheQueuesOfEndpointsToComeIsNoSpace)
+{
+    if (!test::mayMount())
+    {
+        GTEST_SKIP() << "needs root: a tmpfs of its own";
+    }
+    const TestDirectory directory;
+    ChildProcess child(
+        [&](Peer& parent)
+        {
+            EXPECT_EQ(test::mountSmallTmpfs(directory.path(), "1m"), "");
+            PoolSetPlan plan = planWith(prefaulted());
+            plan.m_classes = {};
+            plan.m_classes.addMemPoolEntry(64, 1);
+            const auto set = PoolSet::create(directory.path(), plan);
+            parent.tell(set ? "made" : set.error().message());
+            return !set && set.error().code() == ErrorCode::NoSpace && std::filesystem::is_empty(directory.path());
+        });
+    const std::string message = child.hear();
+
+    EXPECT_TRUE(child.wait().succeeded()) << message;
 }
 
 TEST(PoolSetPages, ANodeThatDoesNotExistIsAnErrorThatNamesTheConfigurationAndLeavesNothing)

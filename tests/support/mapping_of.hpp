@@ -28,7 +28,7 @@ struct MappingOf
                 wanted = line.ends_with(ending);
                 const std::uint64_t begin = std::stoull(key.substr(0, dash), nullptr, 16);
                 bytes = std::stoull(key.substr(dash + 1), nullptr, 16) - begin;
-                m_begin = wanted && m_bytes == 0 ? begin : m_begin;
+                m_beginnings |= wanted ? begin : 0;
                 m_bytes += wanted ? bytes : 0;
                 continue;
             }
@@ -38,7 +38,7 @@ struct MappingOf
         }
     }
 
-    std::uint64_t m_begin{0}; ///< address of the first
+    std::uint64_t m_beginnings{0}; ///< all addresses or-ed: what divides this, a power of two, divides each
     std::uint64_t m_bytes{0};
     std::uint64_t m_residentBytes{0}; ///< can be used without a page fault
     std::uint64_t m_hugeBytes{0};

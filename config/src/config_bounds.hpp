@@ -47,6 +47,7 @@ inline constexpr NumberBounds kMessageBytes{1, kMaxPoolSetBytes};
 inline constexpr NumberBounds kPoolSetBytes{4096, kMaxPoolSetBytes};
 inline constexpr NumberBounds kChunkSize{1, kMaxPoolSetBytes};
 inline constexpr NumberBounds kChunkCount{1, kMaxChunksPerPool};
+inline constexpr NumberBounds kNumaNode{0, 1023};
 inline constexpr DurationBounds kPublishTimeout{std::chrono::hours{24}};
 inline constexpr DurationBounds kSpin{std::chrono::seconds{1}};
 inline constexpr DurationBounds kPeriod{std::chrono::duration_cast<std::chrono::seconds>(kLongestPeriod),

@@ -156,6 +156,7 @@ void checkPools(const std::vector<PoolConfig>& pools, RuleCheck& check)
         }
         checkChunks(pool.chunks, key + ".chunks", check);
         checkAccess(pool.access, key + ".access", check);
+        check.number(key + ".memory.numa_node", pool.memory.numaNode.value_or(0), Allowed::kNumaNode);
     }
 }
 

@@ -84,6 +84,23 @@ void readChunkClass(YamlReader& reader, const YamlPlace& place, ChunkClass& chun
     }
 }
 
+void readMemory(YamlReader& reader, const YamlPlace& place, MemoryConfig& memory)
+{
+    const auto flag = [&reader](std::string_view key, bool* value)
+    {
+        const auto read = [&reader, value](const YamlPlace& at) { reader.readFlag(at, *value); };
+        return YamlReader::Field{key, read};
+    };
+    reader.readMap(place,
+                   {
+                       flag("prefault", &memory.prefault),
+                       flag("lock", &memory.lock),
+                       flag("huge_pages", &memory.hugePages),
+                       {"numa_node",
+                        [&](const auto& at) { reader.readNumber(at, Allowed::kNumaNode, memory.numaNode.emplace()); }},
+                   });
+}
+
 void readPool(YamlReader& reader, const YamlPlace& place, PoolConfig& pool)
 {
     const auto readChunks = [&](const YamlPlace& at)
@@ -91,15 +108,11 @@ void readPool(YamlReader& reader, const YamlPlace& place, PoolConfig& pool)
         reader.readList(at, "a list of {size: BYTES, count: NUMBER}",
                         [&](const auto& item) { readChunkClass(reader, item, pool.chunks.emplace_back()); });
     };
-    const auto readMemory = [&](const YamlPlace& at) {
-        reader.readMap(at, {{"prefault", [&](const auto& flag) { reader.readFlag(flag, pool.prefault); }}});
-    };
-
     reader.readMap(place,
                    {
                        {"chunks", readChunks},
                        {"access", [&](const auto& at) { readAccess(reader, at, pool.access); }},
-                       {"memory", readMemory},
+                       {"memory", [&](const auto& at) { readMemory(reader, at, pool.memory); }},
                    });
 }
 

@@ -17,11 +17,6 @@
 #include "zerocp/core/align.hpp"
 #include "zerocp/core/contract.hpp"
 
-#ifndef MADV_POPULATE_READ // Linux 5.14; the headers may be older than the kernel
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 namespace ZeroCP
 {
 
@@ -74,14 +69,27 @@ Expected<std::string, Error> fileName(std::string_view name)
     return std::string(plain);
 }
 
+/// Without access first: in a process under mlockall(MCL_FUTURE) the kernel would else fill all of a sparse file with
+/// pages before mmap() returns.
 Expected<std::byte*, Error> mapWhole(const std::string& object, int descriptor, std::uint64_t bytes, AccessMode access)
 {
     const int protection = access == AccessMode::READ_ONLY ? PROT_READ : PROT_READ | PROT_WRITE;
     // NORESERVE: most of a sparse segment is never committed, so it must not count as promised memory.
-    void* base = ::mmap(nullptr, bytes, protection, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
+    void* base = ::mmap(nullptr, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, descriptor, 0);
     if (base == MAP_FAILED)
     {
-        return tl::unexpected(systemError(object, "mmap of " + std::to_string(bytes) + " bytes", errno));
+        const Error plain = systemError(object, "mmap of " + std::to_string(bytes) + " bytes", errno);
+        return errno != EAGAIN
+                   ? tl::unexpected(plain)
+                   : failure(plain.code(), plain.message() +
+                                               "; a process under mlockall(MCL_FUTURE) needs RLIMIT_MEMLOCK "
+                                               "unlimited or CAP_IPC_LOCK");
+    }
+    if (::munlock(base, bytes) != 0 || ::mprotect(base, bytes, protection) != 0)
+    {
+        const int failed = errno;
+        ::munmap(base, bytes);
+        return tl::unexpected(systemError(object, "mprotect of " + std::to_string(bytes) + " bytes", failed));
     }
     return static_cast<std::byte*>(base);
 }
@@ -407,27 +415,6 @@ Expected<bool, Error> SharedMemory::publish()
         return false;
     }
     return tl::unexpected(systemError(target, "linkat from " + self, errno));
-}
-
-void SharedMemory::prefault(std::uint64_t offset, std::uint64_t bytes) noexcept
-{
-    if (offset >= m_bytes || bytes == 0)
-    {
-        return;
-    }
-    const std::uint64_t first = offset & ~(kPageBytes - 1);
-    const std::uint64_t last = std::min(m_bytes - offset, bytes) + offset;
-    // A mapping for reading only refuses the first, a kernel before 5.14 both.
-    if (::madvise(m_base + first, last - first, MADV_POPULATE_WRITE) == 0 ||
-        ::madvise(m_base + first, last - first, MADV_POPULATE_READ) == 0)
-    {
-        return;
-    }
-    for (std::uint64_t page = first; page < last; page += kPageBytes)
-    {
-        // The read must happen although nobody wants the value.
-        static_cast<void>(*static_cast<const volatile std::byte*>(m_base + page));
-    }
 }
 
 Expected<SharedMemory, Error> SharedMemory::mapAgain(AccessMode access) const

@@ -16,6 +16,11 @@ constexpr std::uint64_t kManagerOffset = sizeof(SegmentHeader) + sizeof(PoolSetH
 constexpr std::uint64_t kPairAreaBytes = 4ULL << 30;
 constexpr std::uint64_t kMaxPairs = 1U << 20;
 
+PagePolicy policyOf(const PoolSetPlan& plan) noexcept
+{
+    return PagePolicy{plan.m_memory.prefault, plan.m_memory.lock, plan.m_memory.hugePages};
+}
+
 /// Offsets of a management segment.
 PoolSetHeader* placeHeader(std::byte* base, const MemPoolLayout& layout, const PoolSetPlan& plan)
 {
@@ -32,6 +37,7 @@ PoolSetHeader* placeHeader(std::byte* base, const MemPoolLayout& layout, const P
     header->m_dataOffset = kDataOffset;
     header->m_commitLimit = plan.m_commitLimit;
     header->m_automatic = plan.m_automatic ? 1 : 0;
+    header->m_pagePolicy = policyOf(plan).word();
     header->m_portHighWater.store(1, std::memory_order_relaxed); // record 0 is nobody's
     return header;
 }
@@ -84,6 +90,11 @@ Expected<void, Error> PoolSet::build(const PoolSetPlan& plan)
     }
     m_dataRw = std::move(*data);
     m_management = std::move(*management);
+    m_pagePolicy = policyOf(plan);
+    if (auto prepared = preparePages(plan, m_dataRw); !prepared)
+    {
+        return prepared;
+    }
     for (const SharedMemory* memory : {&m_dataRw, &m_management})
     {
         if (auto applied = applyAccess(memory->descriptor(), memory->name(), plan.m_access); !applied)
@@ -99,7 +110,7 @@ Expected<void, Error> PoolSet::build(const PoolSetPlan& plan)
     auto committed = m_management.commit(0, areaOffset + linkBytes);
     committed = committed ? m_management.commit(areaOffset + layout->m_managersOffset, layout->m_managerStride * chunks)
                           : committed;
-    committed = committed ? m_dataRw.commit(0, kDataOffset + chunkBytes) : committed;
+    committed = committed ? commitPages(m_dataRw, kDataOffset + chunkBytes) : committed;
     if (!committed)
     {
         return committed;
@@ -118,9 +129,9 @@ Expected<void, Error> PoolSet::build(const PoolSetPlan& plan)
     {
         return ports;
     }
-    if (plan.m_prefault)
+    if (auto held = holdBeforePublication(); !held)
     {
-        m_dataRw.prefault(0, kDataOffset + chunkBytes);
+        return held;
     }
     ::new (base) SegmentHeader(makeSegmentHeader(SegmentKind::Management, poolSetLayoutHash(), bytes));
     ::new (m_dataRw.base()) SegmentHeader(makeSegmentHeader(SegmentKind::Data, poolSetLayoutHash(), dataBytes));
@@ -176,6 +187,16 @@ Expected<void, Error> PoolSet::finishAttach()
         return tl::unexpected(data.error());
     }
     m_dataRo = std::move(*data);
+    const auto& header = *reinterpret_cast<const PoolSetHeader*>(m_management.base() + sizeof(SegmentHeader));
+    auto policy = readPagePolicy(header.m_pagePolicy, header.m_automatic != 0);
+    if (policy && m_pagePolicy.m_hugePages)
+    {
+        policy = m_dataRo.useHugePages();
+    }
+    if (!policy)
+    {
+        return policy;
+    }
     if (auto checked = checkSegmentHeader(*reinterpret_cast<const SegmentHeader*>(m_dataRo.base()), SegmentKind::Data,
                                           poolSetLayoutHash(), m_dataRo.bytes(), m_dataRo.name());
         !checked)
@@ -214,6 +235,10 @@ Expected<SharedMemory*, Error> PoolSet::writableData()
         {
             return tl::unexpected(data.error());
         }
+        if (auto aligned = m_pagePolicy.m_hugePages ? data->useHugePages() : Expected<void, Error>(); !aligned)
+        {
+            return tl::unexpected(aligned.error());
+        }
         m_dataRw = std::move(*data);
     }
     return &m_dataRw;
@@ -244,8 +269,8 @@ Expected<PoolView, Error> PoolSet::view(bool writable)
 
 Expected<void, Error> PoolSet::commitManagement(const void* first, std::uint64_t bytes)
 {
-    const auto offset = static_cast<std::uint64_t>(static_cast<const std::byte*>(first) - m_management.base());
-    return m_management.commit(offset, bytes);
+    auto committed = m_management.commit(offsetOf(first), bytes);
+    return committed ? hold(m_management, offsetOf(first), bytes) : committed;
 }
 
 std::string PoolSet::describeClasses() const

@@ -115,6 +115,10 @@ Expected<EndpointGrant, Error> Domain::addEndpoint(const EndpointRequest& reques
     {
         return undo(!endpoint ? endpoint.error() : set.error());
     }
+    if (auto held = (*set)->holdPages(request.m_kind); !held)
+    {
+        return undo(Error(held.error().code(), "topic '" + request.m_topic + "': " + held.error().message()));
+    }
     const bool publishes = request.m_kind == PortKind::Publisher;
     const std::uint32_t limit = publishes ? qos.maxLoans().value_or(configOf(request).limits.maxLoans)
                                           : qos.maxHeld().value_or(configOf(request).limits.maxHeld);

@@ -156,7 +156,7 @@ Expected<std::uint32_t, Error> Domain::configuredSet(const PoolConfig& pool, con
     plan.m_portCapacity = std::min(header().m_endpoints.m_capacity, PortRecord::kMaxPorts);
     plan.m_portsPerTopic = header().m_portsPerTopic;
     plan.m_access = pool.access;
-    plan.m_prefault = pool.prefault;
+    plan.m_memory = pool.memory;
     plan.m_waiters = waiterTable();
     auto set = PoolSet::create(m_root, plan);
     if (!set)

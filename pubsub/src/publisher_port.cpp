@@ -37,7 +37,8 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
       m_addsClasses(view.header().m_automatic != 0 && view.manager().layout().m_maxPools > 1),
       m_needsFence(!notifier::registerProcess()),
       m_masks(view.holderWords(), 0),
-      m_ledger(view.maxChunks(), view.holderWords()),
+      m_ledger(view.maxChunks(), view.holderWords(),
+               grant.m_set->pagePolicy().holdsPages() ? ChunkLedger::Fill::AtOnce : ChunkLedger::Fill::AsTouched),
       m_foreignDrops(grant.m_limit),
       m_domain(std::move(domain)),
       m_grant(std::move(grant)),
@@ -49,6 +50,11 @@ PublisherPort::PublisherPort(std::shared_ptr<Domain> domain, EndpointGrant grant
         m_history = *history;
     }
     m_connections.reserve(std::min<std::uint32_t>(view.holderWords() * holder::kBitsPerWord, 1024));
+    if (m_grant.m_set->pagePolicy().holdsPages())
+    {
+        m_connections.resize(m_connections.capacity()); // touched now, not when a subscriber joins
+        m_connections.clear();
+    }
     enter();
     onEpoch(); // subscribers that were there before are matched now
     leave();

@@ -230,6 +230,18 @@ TEST(Config, RefusesAGroupWithBlanks)
     EXPECT_NE(messageOf(config).find("key 'pools.p.access.group': found 'video users'"), std::string::npos);
 }
 
+TEST(Config, RefusesANumaNodeThatNoKernelHas)
+{
+    Config config = configWithChunks({{64, 1}});
+    config.pools[0].memory.numaNode = 1023;
+    EXPECT_EQ(messageOf(config), "no error");
+
+    config.pools[0].memory.numaNode = 1024;
+
+    EXPECT_EQ(messageOf(config), "configuration: key 'pools.p.memory.numa_node': found '1024', "
+                                 "expected a whole number from 0 to 1023");
+}
+
 TEST(Config, RefusesAPoolWithoutChunks)
 {
     EXPECT_EQ(messageOf(configWithChunks({})), "configuration: key 'pools.p.chunks': found no size class, expected "

@@ -205,12 +205,31 @@ TEST(YamlErrors, AGroupMustBeOneWord)
 
 TEST(YamlErrors, AFlagIsTrueOrFalse)
 {
-    for (const std::string bad : {"yes", "1", "True"})
+    for (const std::string key : {"prefault", "lock", "huge_pages"})
     {
-        EXPECT_EQ(messageOf("pools: {p: {memory: {prefault: " + bad + "}}}"),
-                  "f:1: key 'pools.p.memory.prefault': found '" + bad + "', expected true or false");
+        for (const std::string bad : {"yes", "1", "True"})
+        {
+            EXPECT_EQ(messageOf("pools: {p: {memory: {" + key + ": " + bad + "}}}"),
+                      "f:1: key 'pools.p.memory." + key + "': found '" + bad + "', expected true or false");
+        }
     }
     EXPECT_TRUE(contains(messageOf("pools: {p: {memory: {prefault: \"true\"}}}"), "found the quoted text 'true'"));
+}
+
+TEST(YamlErrors, ANumaNodeIsANumberInItsBounds)
+{
+    for (const std::string bad : {"1024", "-1", "any"})
+    {
+        EXPECT_EQ(messageOf("pools:\n  p:\n    memory: {numa_node: " + bad + "}"),
+                  "f:3: key 'pools.p.memory.numa_node': found '" + bad + "', expected a whole number from 0 to 1023");
+    }
+}
+
+TEST(YamlErrors, AnUnknownKeyOfMemoryIsAnsweredWithTheKnownOnes)
+{
+    EXPECT_EQ(messageOf("pools: {p: {memory: {prefalt: true}}}"),
+              "f:1: key 'pools.p.memory.prefalt': found an unknown key, expected one of the keys prefault, lock, "
+              "huge_pages, numa_node (did you mean 'prefault'?)");
 }
 
 TEST(YamlErrors, AQoSWordMustBeKnown)

@@ -77,18 +77,29 @@ TEST(YamlLoader, ReadsTheExampleOfTheDocumentation)
     EXPECT_EQ(config.pools[0].name, "default");
     EXPECT_EQ(config.pools[0].chunks, (std::vector<ChunkClass>{{128, 10000}, {1024, 5000}, {4096, 1000}}));
     EXPECT_EQ(config.pools[0].access, AccessConfig{});
-    EXPECT_FALSE(config.pools[0].prefault);
+    EXPECT_EQ(config.pools[0].memory, MemoryConfig{});
     EXPECT_EQ(config.pools[0].source, "f:7");
     EXPECT_EQ(config.pools[1].name, "cameras");
     EXPECT_EQ(config.pools[1].chunks, (std::vector<ChunkClass>{{6291456, 24}}));
     EXPECT_EQ(config.pools[1].access, (AccessConfig{0660, "video"}));
-    EXPECT_TRUE(config.pools[1].prefault);
+    EXPECT_EQ(config.pools[1].memory, (MemoryConfig{true, false, false, {}}));
     EXPECT_EQ(config.pools[1].source, "f:9");
     ASSERT_EQ(config.topics.size(), 1U);
     EXPECT_EQ(config.topics[0].name, "camera/front");
     EXPECT_EQ(config.topics[0].pool, "cameras");
     EXPECT_EQ(config.topics[0].qos, QoS{}.keepLast(4).bestEffort());
     EXPECT_EQ(config.topics[0].source, "f:14");
+}
+
+TEST(YamlLoader, ReadsWhatIsDoneWithThePagesOfAPool)
+{
+    const Config config = parsed("pools:\n"
+                                 "  all: {chunks: [{size: 64, count: 1}], memory: {prefault: true, lock: true, "
+                                 "huge_pages: true, numa_node: 3}}\n"
+                                 "  none: {chunks: [{size: 64, count: 1}], memory: {lock: false, numa_node: 0}}\n");
+
+    EXPECT_EQ(config.pools[0].memory, (MemoryConfig{true, true, true, 3}));
+    EXPECT_EQ(config.pools[1].memory, (MemoryConfig{false, false, false, 0}));
 }
 
 TEST(YamlLoader, TheSimpleValuesOfTheExampleAreTheDefaults)

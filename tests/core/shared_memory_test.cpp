@@ -541,48 +541,6 @@ TEST(SharedMemory, MovingLeavesAnEmptyHandle)
     EXPECT_FALSE(third);
 }
 
-/// How many pages of `memory` this process could touch now without a page fault.
-std::uint64_t mappedPages(const SharedMemory& memory)
-{
-    std::vector<std::uint64_t> entries(memory.bytes() / kPageBytes);
-    const std::size_t bytes = 8 * entries.size();
-    const auto first = static_cast<off_t>(reinterpret_cast<std::uintptr_t>(memory.base()) / kPageBytes * 8);
-    const int pagemap = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    EXPECT_EQ(::pread(pagemap, entries.data(), bytes, first), static_cast<ssize_t>(bytes));
-    ::close(pagemap);
-    const auto present = [](std::uint64_t entry) { return entry >> 63 == 1; };
-    return static_cast<std::uint64_t>(std::count_if(entries.begin(), entries.end(), present));
-}
-
-TEST(SharedMemory, PrefaultSparesTheFirstMessageItsPageFaults)
-{
-    constexpr std::uint64_t kPages = 64;
-    const test::ScopedRoot root;
-    SharedMemory memory = unnamed(root, kPages * kPageBytes);
-    ASSERT_TRUE(memory.commit(0, memory.bytes()));
-    ASSERT_EQ(mappedPages(memory), 0U);
-
-    memory.prefault(kPageBytes - 1, 2); // two pages, wherever the range starts in them
-    EXPECT_EQ(mappedPages(memory), 2U);
-    memory.prefault(memory.bytes(), 1); // behind the end: nothing
-    EXPECT_EQ(mappedPages(memory), 2U);
-    memory.prefault(0, ~0ULL); // cut at the end
-
-    EXPECT_EQ(mappedPages(memory), kPages);
-}
-
-TEST(SharedMemory, PrefaultWorksOnAMappingForReading)
-{
-    const test::ScopedRoot root;
-    const SharedMemory writer = published(root, std::byte{1}, 8 * kPageBytes);
-    auto reader = SharedMemory::open(root.path(), "segment", AccessMode::READ_ONLY);
-    ASSERT_TRUE(reader);
-
-    reader->prefault(0, reader->bytes());
-
-    EXPECT_EQ(mappedPages(*reader), 8U);
-}
-
 } // namespace
 
 } // namespace ZeroCP

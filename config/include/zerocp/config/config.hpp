@@ -71,14 +71,25 @@ struct ChunkClass
     [[nodiscard]] bool operator==(const ChunkClass&) const = default;
 };
 
+/// What is done with the pages of a pool set, so that a real-time process pays for them before it runs: docs/real-time.md.
+struct MemoryConfig
+{
+    bool prefault = false;                 ///< mapped before the first message, in every process with an endpoint in it
+    bool lock = false;                     ///< the same, and never swapped out
+    bool hugePages = false;                ///< chunks in pages of 2 MiB where the kernel provides them
+    std::optional<std::uint32_t> numaNode; ///< chunks in this node's memory; empty: where the kernel likes
+
+    [[nodiscard]] bool operator==(const MemoryConfig&) const = default;
+};
+
 /// One pool set: a name of [A-Za-z0-9_-]{1,64} (it becomes part of a file name) and 1 to 16 size classes in any order.
 struct PoolConfig
 {
     std::string name;
     std::vector<ChunkClass> chunks;
     AccessConfig access;
-    bool prefault = false; ///< touch all pages when the set is created
-    std::string source;    ///< "file:line", or empty if it was made by code
+    MemoryConfig memory;
+    std::string source; ///< "file:line", or empty if it was made by code
 };
 
 struct TopicConfig

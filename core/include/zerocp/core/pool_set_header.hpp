@@ -23,7 +23,7 @@ namespace ZeroCP
 ///   line 0   m_epoch
 ///   line 1   m_managerOffset m_managementOffset m_portsOffset m_pairsOffset m_pairAreaOffset m_pairAreaBytes |
 ///            m_portCapacity m_pairCapacity | m_dataOffset
-///   line 2   m_commitLimit m_incarnations | m_portHighWater m_pairHighWater | m_automatic
+///   line 2   m_commitLimit m_incarnations | m_portHighWater m_pairHighWater | m_automatic m_pagePolicy
 struct alignas(kCacheLineBytes) PoolSetHeader
 {
     /// Moves whenever a port or pair joins or leaves. Read on every publish, written almost never.
@@ -44,18 +44,19 @@ struct alignas(kCacheLineBytes) PoolSetHeader
     std::atomic<std::uint64_t> m_incarnations;  ///< of pairs, ever; under the control lock
     std::atomic<std::uint32_t> m_portHighWater; ///< records below have been used
     std::atomic<std::uint32_t> m_pairHighWater;
-    std::uint32_t m_automatic; ///< 1: grows with its topic; 0: configured
-    std::uint32_t m_reserved;
+    std::uint32_t m_automatic;  ///< 1: grows with its topic; 0: configured
+    std::uint32_t m_pagePolicy; ///< PagePolicy::word()
 };
 
 static_assert(sizeof(PoolSetHeader) == 3 * kCacheLineBytes && offsetof(PoolSetHeader, m_managerOffset) == 64);
-static_assert(offsetof(PoolSetHeader, m_commitLimit) == 128);
+static_assert(offsetof(PoolSetHeader, m_commitLimit) == 128 && offsetof(PoolSetHeader, m_pagePolicy) == 156);
 static_assert(std::is_standard_layout_v<PoolSetHeader> && std::is_trivially_destructible_v<PoolSetHeader>);
 
 /// Changes when the size or the place of anything in a management or data segment does.
 [[nodiscard]] constexpr std::uint64_t poolSetLayoutHash() noexcept
 {
     constexpr std::uint64_t kNumbers[] = {sizeof(PoolSetHeader),
+                                          offsetof(PoolSetHeader, m_pagePolicy),
                                           sizeof(MemPoolManager),
                                           sizeof(MemPool),
                                           sizeof(MPMC_LockFree_List),

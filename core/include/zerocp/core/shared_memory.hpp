@@ -92,8 +92,23 @@ class [[nodiscard]] SharedMemory
     /// Gives the file its name. False if another process was faster: then open() that one and drop this.
     Expected<bool, Error> publish();
 
-    /// Touches every committed page of the range, so that the first message does not pay for page faults.
+    /// Maps the committed pages of the range into this process, so that the first message does not pay for page faults.
+    /// Page tables are a process's own: every process that maps the file does this for itself.
     void prefault(std::uint64_t offset, std::uint64_t bytes) noexcept;
+
+    /// The same, and the pages stay in memory while this mapping exists. The error names the bytes, RLIMIT_MEMLOCK and the
+    /// way out; nothing of the range is locked then.
+    Expected<void, Error> lock(std::uint64_t offset, std::uint64_t bytes);
+
+    /// Pages that are committed from now on, by any process, lie in `node`'s memory. ConfigInvalid if there is no such
+    /// node: the sentence lists those that there are.
+    Expected<void, Error> bindToNode(std::uint32_t node);
+
+    /// Moves the mapping to a multiple of 2 MiB and asks for huge pages. Its addresses change.
+    Expected<void, Error> useHugePages();
+
+    /// Why the kernel gives no huge pages to files of this file system, and what to change; empty if it does.
+    [[nodiscard]] std::string whyNoHugePages() const;
 
     /// A second mapping of the same file at another address.
     [[nodiscard]] Expected<SharedMemory, Error> mapAgain(AccessMode access) const;

@@ -11,6 +11,7 @@
 #include "zerocp/config/config.hpp"
 #include "zerocp/core/error.hpp"
 #include "zerocp/core/holders.hpp"
+#include "zerocp/core/page_policy.hpp"
 #include "zerocp/core/pool_view.hpp"
 #include "zerocp/core/shared_memory.hpp"
 
@@ -29,7 +30,7 @@ struct PoolSetPlan
     std::uint32_t m_portCapacity{0}; ///< endpoints
     std::uint32_t m_portsPerTopic{0};
     AccessConfig m_access;
-    bool m_prefault{false};
+    MemoryConfig m_memory;   ///< configured sets
     WaiterTable m_waiters{}; ///< of the domain
 };
 
@@ -64,6 +65,12 @@ class PoolSet
                                                                           const WaiterTable& waiters = {});
     /// Unlinks both files; who has them mapped keeps them.
     static void removeFiles(const std::filesystem::path& root, const std::string& baseName);
+
+    /// Maps and locks what an endpoint of `kind` in this process will touch, as the set's policy says; who attaches without
+    /// an endpoint, to recover or to look, need not be able to. Before addPort(). Control lock held.
+    Expected<void, Error> holdPages(PortKind kind);
+
+    [[nodiscard]] const PagePolicy& pagePolicy() const noexcept { return m_pagePolicy; }
 
     /// A fresh view for a port. `writable`: with the read-write mapping of the data. Any thread, without the control lock.
     [[nodiscard]] Expected<PoolView, Error> view(bool writable);
@@ -116,6 +123,18 @@ class PoolSet
     }
 
     Expected<void, Error> build(const PoolSetPlan& plan);
+    /// Where the pages of a new data segment are to come from.
+    Expected<void, Error> preparePages(const PoolSetPlan& plan, SharedMemory& data);
+    Expected<void, Error> commitPages(SharedMemory& data, std::uint64_t bytes) const;
+    /// `word` was loaded once from the set's header.
+    Expected<void, Error> readPagePolicy(std::uint32_t word, bool automatic);
+    /// Prefaults or locks a committed range of a mapping, or nothing.
+    Expected<void, Error> hold(SharedMemory& memory, std::uint64_t offset, std::uint64_t bytes) const;
+    /// Commits records and queues for endpoints to come.
+    Expected<void, Error> reserveTables();
+    Expected<void, Error> holdManagement();
+    /// All that an endpoint could need, so that what this process may not do is said before anybody sees the set.
+    Expected<void, Error> holdBeforePublication();
     Expected<void, Error> finishAttach();
     /// The data segment's writable mapping, made if this process has none yet. m_dataMutex held.
     Expected<SharedMemory*, Error> writableData();
@@ -126,7 +145,12 @@ class PoolSet
     Expected<void, Error> makePair(std::uint32_t publisher, std::uint32_t subscriber);
     /// Block of a transient-local publisher's history. Goes with the port.
     Expected<void, Error> makeHistory(std::uint32_t publisher);
+    /// Commits a range and holds it.
     Expected<void, Error> commitManagement(const void* first, std::uint64_t bytes);
+    [[nodiscard]] std::uint64_t offsetOf(const void* place) const noexcept
+    {
+        return static_cast<std::uint64_t>(static_cast<const std::byte*>(place) - m_management.base());
+    }
     /// Commits every class's chunks up to what all publishers that draw from it may need; new ones in `port`'s name.
     Expected<void, Error> commitBudgets(std::uint32_t port);
     Expected<void, Error> commitData(std::uint64_t offset, std::uint64_t bytes);
@@ -145,6 +169,10 @@ class PoolSet
     std::mutex m_dataMutex; ///< guards the next two: ports are made without the control lock
     SharedMemory m_dataRw;  ///< mapped while this process publishes or commits
     bool m_publishes{false};
+    PagePolicy m_pagePolicy;
+    bool m_holdsManagement{false}; ///< these three: under the control lock
+    bool m_holdsDataRo{false};
+    bool m_holdsDataRw{false};
     AccessConfig m_access;
     WaiterTable m_waiters;
     PoolRegistry m_registry;

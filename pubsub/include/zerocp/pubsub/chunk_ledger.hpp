@@ -4,7 +4,8 @@
 ///   flights  a list that can be walked. A chunk that has landed stays in it until the next walk, since most fly again
 ///            soon; so a flight is begun and ended with one store.
 ///
-/// Indexed by chunk number, in zeroed memory that the kernel provides page by page: nothing is allocated later.
+/// Indexed by chunk number, in zeroed memory that the kernel provides page by page as it is touched, or all at once for a
+/// pool set that is prefaulted: nothing is allocated later.
 #pragma once
 
 #include <array>
@@ -20,11 +21,18 @@ namespace ZeroCP
 class ChunkLedger
 {
   public:
+    enum class Fill : std::uint8_t
+    {
+        AsTouched,
+        AtOnce,
+    };
+
     /// For chunk numbers below `maxChunks` and `words` holder words each.
-    ChunkLedger(std::uint32_t maxChunks, std::uint32_t words)
+    ChunkLedger(std::uint32_t maxChunks, std::uint32_t words, Fill fill = Fill::AsTouched)
         : m_pages(std::uint64_t{maxChunks} * (sizeof(Entry) + sizeof(std::uint32_t) +
                                               words * (sizeof(std::uint32_t) + sizeof(std::uint64_t))) +
-                  64),
+                      64,
+                  fill),
           m_entries(m_pages.take<Entry>(maxChunks)),
           m_flights(m_pages.take<std::uint32_t>(maxChunks)),
           m_touched(m_pages.take<std::uint32_t>(std::uint64_t{maxChunks} * words)),
@@ -147,7 +155,7 @@ class ChunkLedger
     class Pages
     {
       public:
-        explicit Pages(std::uint64_t bytes);
+        Pages(std::uint64_t bytes, Fill fill);
         Pages(const Pages&) = delete;
         Pages& operator=(const Pages&) = delete;
         ~Pages();

@@ -93,7 +93,8 @@ struct Load
     std::uint64_t m_messages;
     std::uint32_t m_window;
 
-    [[nodiscard]] std::uint64_t warmUp() const { return 10ULL * m_window; }
+    /// Without a window the two take turns, which is slow where they share a core.
+    [[nodiscard]] std::uint64_t warmUp() const { return isPrefaulted() ? 100U : 10ULL * m_window; }
     [[nodiscard]] bool isPrefaulted() const { return m_pools == Pools::Prefaulted; }
     [[nodiscard]] std::uint32_t warmUpWindow() const { return isPrefaulted() ? 1 : 2 * m_window; }
     [[nodiscard]] std::uint32_t depth() const { return isPrefaulted() ? m_window : 2 * m_window; }

@@ -53,7 +53,7 @@ TEST(WaiterTable, GivesAFreedRowOutAgainWithoutItsFormerUsersWishes)
     const std::uint32_t row = membership->addWaiter().value();
     membership->waiter(row).m_wantsGraph.store(1);
     membership->waiter(row).m_asleep.store(1);
-    notifier::wake(membership->waiter(row));
+    notifier::wake(membership->waiter(row), membership->waiterTable());
     membership->waiter(row).m_asleep.store(1);
     EXPECT_TRUE(contains(membership->addWaiter().error().message(), "limits.endpoints"));
 

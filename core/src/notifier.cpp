@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "zerocp/core/wake_pipe.hpp"
+
 namespace ZeroCP::notifier
 {
 
@@ -58,7 +60,7 @@ void wake(PortRecord& port, const WaiterTable& waiters) noexcept
     }
     if (WaiterRecord* waiter = waiters.find(port.m_waiter.load(std::memory_order_relaxed)); waiter != nullptr)
     {
-        wake(*waiter);
+        wake(*waiter, waiters);
         return;
     }
     ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
@@ -100,7 +102,7 @@ void stayAwake(PortRecord& port) noexcept
     port.m_sleep.store(kAwake, std::memory_order_relaxed);
 }
 
-void wake(WaiterRecord& waiter) noexcept
+void wake(WaiterRecord& waiter, const WaiterTable& waiters) noexcept
 {
     // [sync:signal] seq_cst, with sleep(): either the sleeper finds the new number, or we find it asleep.
     waiter.m_signal.fetch_add(1, std::memory_order_seq_cst);
@@ -108,6 +110,12 @@ void wake(WaiterRecord& waiter) noexcept
     if (waiter.m_asleep.load(std::memory_order_seq_cst) != 0)
     {
         ::syscall(SYS_futex, &waiter.m_signal, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+    // [sync:pipe] seq_cst, after what the caller has done: either we find the FIFO, or who has just made it, and looks after
+    // a barrier of its own, finds what was done. Partner: Domain::openPipe().
+    if (const std::uint32_t number = waiter.m_pipe.load(std::memory_order_seq_cst); number != 0) [[unlikely]]
+    {
+        wake_pipe::ring(waiter, waiters, number);
     }
 }
 

@@ -67,6 +67,14 @@ bool tableFits(const Table& table, std::uint64_t rowBytes, std::uint64_t bytes)
            table.m_offset % kCacheLineBytes == 0;
 }
 
+/// Who wakes opens a FIFO whenever it must, wherever the process has gone meanwhile.
+std::string wholePathOf(const std::filesystem::path& path)
+{
+    std::error_code error;
+    const std::filesystem::path whole = std::filesystem::absolute(path, error);
+    return error ? path.native() : whole.native();
+}
+
 /// Sets of a domain's own making plus one for every topic.
 std::uint32_t poolSetRows(const Config& config)
 {
@@ -98,7 +106,10 @@ std::string Domain::fileName(std::uint32_t domain, std::string_view part)
 }
 
 Domain::Domain(Config config, std::filesystem::path root)
-    : m_config(std::move(config)), m_root(std::move(root)), m_generation(fork_guard::generation())
+    : m_config(std::move(config)),
+      m_root(std::move(root)),
+      m_pipes(wholePathOf(m_root / fileName(m_config.domain, kPipes))),
+      m_generation(fork_guard::generation())
 {
 }
 

@@ -9,6 +9,9 @@ namespace ZeroCP
 inline constexpr auto kUsed = static_cast<std::uint32_t>(RecordState::Used);
 inline constexpr auto kFree = static_cast<std::uint32_t>(RecordState::Free);
 
+/// Part of the names of waiters' FIFOs; row and number follow.
+inline constexpr std::string_view kPipes = "wake.";
+
 inline bool isUsed(const std::atomic<std::uint32_t>& state) noexcept
 {
     return state.load(std::memory_order_acquire) == kUsed;

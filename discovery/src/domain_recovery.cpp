@@ -250,7 +250,11 @@ void Domain::releaseWhatNobodyUses()
             listed.insert(listed.end(), {base + ".data", base + ".mgmt"});
         }
     }
-    removeFilesBut(listed);
+    for (std::string& name : pipesInUse())
+    {
+        listed.push_back(std::move(name));
+    }
+    removeFilesBut(std::move(listed));
 }
 
 bool Domain::retirePort(PoolSet& set, std::uint32_t port)

@@ -458,7 +458,7 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeRound()
     {
         forgetDrained();
     }
-    return tl::unexpected(TakeError::NoData);
+    return m_arms ? armDescriptor() : Expected<HeldChunk, TakeError>(tl::unexpected(TakeError::NoData));
 }
 
 bool SubscriberPort::mayHoldMore() noexcept
@@ -501,8 +501,45 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_
     return tl::unexpected(TakeError::NoData);
 }
 
+/// While it exists, publishers wake the port and not the waiter that it may be attached to, and nothing arms its descriptor.
+class SubscriberPort::SleepsItself
+{
+  public:
+    explicit SleepsItself(SubscriberPort& port) noexcept
+        : m_port(port), m_waiter(port.m_record->m_waiter.load(std::memory_order_relaxed)), m_arms(port.m_arms)
+    {
+        m_port.attachTo(0);
+        m_port.m_arms = false;
+    }
+    SleepsItself(const SleepsItself&) = delete;
+    SleepsItself& operator=(const SleepsItself&) = delete;
+    ~SleepsItself()
+    {
+        m_port.attachTo(m_waiter);
+        m_port.m_arms = m_arms;
+        tellDescriptor();
+    }
+
+  private:
+    /// The port is marked no longer, and who came meanwhile has told the port alone: let who has a descriptor look.
+    void tellDescriptor() const noexcept
+    {
+        const WaiterTable& waiters = m_port.m_view.waiters();
+        WaiterRecord* waiter = waiters.find(m_waiter);
+        if (waiter != nullptr && waiter->m_pipe.load(std::memory_order_relaxed) != 0)
+        {
+            notifier::wake(*waiter, waiters);
+        }
+    }
+
+    SubscriberPort& m_port;
+    std::uint32_t m_waiter;
+    bool m_arms;
+};
+
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::nanoseconds longest)
 {
+    const SleepsItself itself(*this);
     const std::chrono::nanoseconds slice = std::min(notifier::announceSleep(*m_record), longest);
     auto taken = takeAny(); // [sync:sleep] after the announcement
     if (taken || taken.error() != TakeError::NoData)
@@ -519,24 +556,6 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::
     return taken;
 }
 
-/// While it exists, publishers wake the port and not the wait set that it may be attached to.
-class SubscriberPort::SleepsItself
-{
-  public:
-    explicit SleepsItself(SubscriberPort& port) noexcept
-        : m_port(port), m_waiter(port.m_record->m_waiter.load(std::memory_order_relaxed))
-    {
-        m_port.attachTo(0);
-    }
-    SleepsItself(const SleepsItself&) = delete;
-    SleepsItself& operator=(const SleepsItself&) = delete;
-    ~SleepsItself() { m_port.attachTo(m_waiter); }
-
-  private:
-    SubscriberPort& m_port;
-    std::uint32_t m_waiter;
-};
-
 Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono::nanoseconds timeout)
 {
     auto taken = take();
@@ -549,14 +568,14 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono:
     {
         taken = spin(std::min(deadline, Clock::now() + m_spin));
     }
-    const SleepsItself itself(*this);
     while (!taken && taken.error() == TakeError::NoData)
     {
         const Clock::time_point now = Clock::now();
         if (now >= deadline)
         {
             m_domain->recoverDeadSoon();
-            return tl::unexpected(TakeError::Timeout);
+            taken = m_arms ? take() : taken; // after a nap the descriptor is not armed
+            return taken || taken.error() != TakeError::NoData ? taken : tl::unexpected(TakeError::Timeout);
         }
         taken = nap(deadline - now);
         if (!taken && Clock::now() - now >= notifier::kSlice)
@@ -598,6 +617,7 @@ void SubscriberPort::close() noexcept
     {
         m_link->m_port = nullptr;
     }
+    closeDescriptor();
     m_gate.close();
     stopTaking();
     if (m_samples.close())

@@ -30,6 +30,7 @@ class SubscriberWaitable final : public Waitable
     bool isGone() const noexcept override { return m_link->m_port == nullptr; }
     void mark() noexcept override { notifier::markAsleep(m_link->m_port->record()); }
     void unmark() noexcept override { notifier::stayAwake(m_link->m_port->record()); }
+    bool isMarked() const noexcept override { return notifier::isMarked(m_link->m_port->record()); }
     bool poll() override
     {
         SubscriberPort& port = *m_link->m_port;

@@ -90,8 +90,9 @@ bool SubscriberPort::attachFor(Interest interest, std::uint32_t waiter) noexcept
 void SubscriberPort::detachFor(Interest interest) noexcept
 {
     m_interests &= ~static_cast<std::uint32_t>(interest);
-    if (m_interests == 0)
+    if (m_interests == 0 && !isForked())
     {
+        notifier::stayAwake(*m_record); // a wait set with a descriptor leaves it marked
         attachTo(0);
     }
 }

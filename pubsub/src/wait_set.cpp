@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "subscriber_waitable.hpp"
+#include "zerocp/pubsub/wake_descriptor.hpp"
 
 namespace ZeroCP
 {
@@ -129,6 +130,10 @@ class WaitSet::Members
     {
         m_all.push_back({std::move(what), id});
         m_ready.reserve(m_all.size());
+        if (m_descriptor != nullptr)
+        {
+            m_descriptor->ring(); // it has not been looked at yet
+        }
     }
     void remove(std::uint64_t id)
     {
@@ -146,18 +151,34 @@ class WaitSet::Members
     std::span<const std::uint64_t> wait(std::chrono::nanoseconds timeout)
     {
         const std::int64_t deadline = Waiter::after(timeout);
-        if (look() || timeout == std::chrono::nanoseconds::zero() || spin(deadline))
+        if (look())
         {
-            return m_ready;
+            return m_ready; // what has made the descriptor readable still does
         }
-        while (!m_waiter->domain().isForked())
+        if (timeout != std::chrono::nanoseconds::zero() && !spin(deadline))
         {
-            if (sleepOnce(deadline) || Waiter::now() >= deadline)
-            {
-                break;
-            }
+            sleep(deadline);
+        }
+        if (m_descriptor != nullptr && !m_waiter->domain().isForked())
+        {
+            m_ready.empty() ? arm() : m_descriptor->ring();
         }
         return m_ready;
+    }
+
+    /// See WaitSet::fd().
+    Expected<int, Error> descriptor()
+    {
+        if (m_descriptor == nullptr)
+        {
+            auto made = WakeDescriptor::create(m_waiter);
+            if (!made)
+            {
+                return tl::unexpected(made.error());
+            }
+            m_descriptor = std::move(*made);
+        }
+        return m_descriptor->number();
     }
 
   private:
@@ -219,26 +240,71 @@ class WaitSet::Members
         return false;
     }
 
+    void sleep(std::int64_t deadline)
+    {
+        while (!m_waiter->domain().isForked())
+        {
+            if (sleepOnce(deadline) || Waiter::now() >= deadline)
+            {
+                break;
+            }
+        }
+    }
+
     /// Marks everything, looks once more, sleeps, looks.
     bool sleepOnce(std::int64_t deadline)
     {
         const std::uint32_t seen = m_waiter->signals();
-        for (const Member& member : m_all)
-        {
-            member.m_what->mark();
-        }
-        const std::chrono::nanoseconds slice = notifier::afterMarking(); // [sync:sleep]
+        const std::chrono::nanoseconds slice = mark();
         const bool found = look();
         if (!found)
         {
             m_waiter->sleepUntil(seen, nextNs(deadline), slice);
         }
+        unmark();
+        recoverDeadNowAndThen();
+        return found || look();
+    }
+
+    /// Then a look at everything; the longest sleep after it.
+    std::chrono::nanoseconds mark()
+    {
+        for (const Member& member : m_all)
+        {
+            member.m_what->mark();
+        }
+        return notifier::afterMarking(); // [sync:sleep]
+    }
+    void unmark()
+    {
         for (const Member& member : m_all)
         {
             member.m_what->unmark();
         }
-        recoverDeadNowAndThen();
-        return found || look();
+    }
+
+    /// Nothing was found, and an event loop may be told so. Leaves everything marked; or something comes meanwhile.
+    void arm()
+    {
+        const std::int64_t now = Waiter::now();
+        const auto isMarked = [](const Member& member) { return member.m_what->isMarked(); };
+        if (std::all_of(m_all.begin(), m_all.end(), isMarked) && m_descriptor->isArmed(now))
+        {
+            return;
+        }
+        if (m_descriptor->isDue(now))
+        {
+            recoverDeadNowAndThen();
+        }
+        m_descriptor->disarm();
+        const std::chrono::nanoseconds slice = mark();
+        if (look())
+        {
+            unmark();
+            m_descriptor->ring(); // there may be more
+            return;
+        }
+        m_descriptor->arm(now, nextNs(now + slice.count()));
     }
 
     /// Somebody may have died before it could wake us; how often others do has nothing to do with it.
@@ -254,6 +320,7 @@ class WaitSet::Members
 
     std::shared_ptr<Waiter> m_waiter; ///< outlives what wakes it
     std::int64_t m_lastRecoveryNs{0};
+    std::unique_ptr<WakeDescriptor> m_descriptor; ///< made when somebody asks
     std::vector<Member> m_all;
     std::vector<std::uint64_t> m_ready;
 };
@@ -274,7 +341,7 @@ Expected<WaitSet, Error> WaitSet::create(const Node& node)
     return WaitSet(std::make_unique<Members>(std::move(*waiter)));
 }
 
-Expected<void, Error> WaitSet::checkDomain(const SubscriberPort* port) const
+Expected<void, Error> WaitSet::checkPort(const SubscriberPort* port) const
 {
     if (port == nullptr)
     {
@@ -285,18 +352,25 @@ Expected<void, Error> WaitSet::checkDomain(const SubscriberPort* port) const
         return failure(ErrorCode::ConfigInvalid,
                        "topic '" + port->topic() + "': the subscriber belongs to another domain than the wait set");
     }
+    if (port->hasDescriptor())
+    {
+        return failure(ErrorCode::ConfigInvalid,
+                       "topic '" + port->topic() +
+                           "': the subscriber has a file descriptor of its own; use WaitSet::fd() "
+                           "instead of Subscriber::fd(), or wait for that descriptor");
+    }
     return {};
 }
 
 Expected<void, Error> WaitSet::attachPort(SubscriberPort* port, std::uint64_t id)
 {
-    const auto fits = checkDomain(port);
+    const auto fits = checkPort(port);
     return fits ? attach(std::make_unique<SubscriberWaitable>(*port, SubscriberWaitable::For::Messages), id) : fits;
 }
 
 Expected<void, Error> WaitSet::attachPortEvents(SubscriberPort* port, std::uint64_t id)
 {
-    const auto fits = checkDomain(port);
+    const auto fits = checkPort(port);
     return fits ? attach(std::make_unique<SubscriberWaitable>(*port, SubscriberWaitable::For::Events), id) : fits;
 }
 
@@ -357,6 +431,19 @@ void WaitSet::detach(std::uint64_t id)
     {
         m_members->remove(id);
     }
+}
+
+Expected<int, Error> WaitSet::fd()
+{
+    if (m_members == nullptr)
+    {
+        return failure(ErrorCode::Closed, "this wait set was moved from or never created");
+    }
+    if (m_members->waiter()->domain().isForked())
+    {
+        return failure(ErrorCode::Forked, "this wait set was created before fork(); create a new one in the child");
+    }
+    return m_members->descriptor();
 }
 
 std::span<const std::uint64_t> WaitSet::wait(std::chrono::nanoseconds timeout)

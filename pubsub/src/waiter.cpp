@@ -21,7 +21,7 @@ void Waiter::wake() noexcept
 {
     if (!m_domain->isForked())
     {
-        notifier::wake(record());
+        notifier::wake(record(), m_domain->waiterTable());
     }
 }
 

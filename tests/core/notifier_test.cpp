@@ -236,7 +236,7 @@ TEST(Notifier, AWaiterThatWasWokenSinceItLookedDoesNotSleep)
     WaiterRecord waiter{};
     const std::uint32_t seen = notifier::signalsOf(waiter);
 
-    notifier::wake(waiter);
+    notifier::wake(waiter, {});
     notifier::sleep(waiter, seen, std::chrono::hours(1));
 
     EXPECT_EQ(waiter.m_asleep.load(), 0U);
@@ -295,7 +295,7 @@ TEST(Notifier, AWakeOfAWaiterCrossesProcesses)
         std::this_thread::yield();
     }
 
-    notifier::wake(*waiter);
+    notifier::wake(*waiter, {});
 
     EXPECT_EQ(sleeper.wait(), 0);
     ::munmap(memory, 4096);

@@ -1,9 +1,14 @@
 // Rows of waiters in the discovery segment: Domain::addWaiter() and what becomes of them.
 #include <csignal>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <set>
 #include <thread>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -53,7 +58,7 @@ TEST(WaiterTable, GivesAFreedRowOutAgainWithoutItsFormerUsersWishes)
     const std::uint32_t row = membership->addWaiter().value();
     membership->waiter(row).m_wantsGraph.store(1);
     membership->waiter(row).m_asleep.store(1);
-    notifier::wake(membership->waiter(row));
+    notifier::wake(membership->waiter(row), membership->waiterTable());
     membership->waiter(row).m_asleep.store(1);
     EXPECT_TRUE(contains(membership->addWaiter().error().message(), "limits.endpoints"));
 
@@ -107,6 +112,51 @@ TEST(WaiterTable, InAForkedChildGivesAndTakesNothing)
     ASSERT_TRUE(child.wait().succeeded());
 
     EXPECT_EQ(membership->addWaiter().error().code(), ErrorCode::LimitReached) << "the row is still the parent's";
+}
+
+mode_t modeOf(const std::filesystem::path& file)
+{
+    struct stat status
+    {
+    };
+    EXPECT_EQ(::stat(file.c_str(), &status), 0) << file;
+    return status.st_mode;
+}
+
+TEST(WaiterTable, GivesARowAFifoWithTheAccessOfTheDomain)
+{
+    const TestDomain domain;
+    Config config;
+    config.domain = domain.number();
+    config.access.mode = 0660;
+    const auto membership = Domain::join(config, domain.root()).value();
+    const std::uint32_t row = membership->addWaiter().value();
+
+    const int descriptor = membership->openPipe(row).value();
+
+    EXPECT_EQ(modeOf(domain.file("wake.0.1")), static_cast<mode_t>(S_IFIFO | 0660));
+    notifier::wake(membership->waiter(row), membership->waiterTable());
+    EXPECT_EQ(membership->waiter(row).m_rung, 1U);
+    membership->removePipe(row);
+    EXPECT_FALSE(std::filesystem::exists(domain.file("wake.0.1")));
+    membership->removeWaiter(row);
+    ::close(descriptor);
+}
+
+TEST(WaiterTable, LeavesOutNumbersThatSomebodyElseHasTaken)
+{
+    const TestDomain domain;
+    const auto membership = joined(domain);
+    std::ofstream(domain.file("wake.0.1")) << "not a FIFO";
+    const std::uint32_t row = membership->addWaiter().value();
+
+    const int descriptor = membership->openPipe(row).value();
+
+    EXPECT_EQ(membership->waiter(row).m_pipe, 2U);
+    EXPECT_EQ(std::filesystem::file_size(domain.file("wake.0.1")), 10U);
+    membership->removePipe(row);
+    membership->removeWaiter(row);
+    ::close(descriptor);
 }
 
 TEST(WaiterTable, WakesForTheGraphWhoWantsIt)

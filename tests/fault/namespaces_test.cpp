@@ -12,6 +12,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -293,6 +294,51 @@ TEST(FaultList, Entry40_TrafficFlowsBetweenTwoPidNamespacesAndADeathIsSeen)
     EXPECT_TRUE(listener.wait().succeeded());
     EXPECT_LT(board->m_noticedNs - board->m_killedNs, 10'000'000'000) << "it hung: one second is promised";
     std::printf("noticed after %.2f ms\n", static_cast<double>(board->m_noticedNs - board->m_killedNs) / 1e6);
+    EXPECT_TRUE(domain.files().empty());
+}
+
+// Each has a FIFO of its own, made in one world and written to from the other.
+TEST(FaultList, Entry40_AFileDescriptorIsWokenFromAnotherPidNamespace)
+{
+    if (!mayMakePidNamespaces())
+    {
+        GTEST_SKIP() << "a pid namespace needs CAP_SYS_ADMIN";
+    }
+    const TestDirectory directory;
+    const TestDomain domain(directory.path());
+    const auto play = [&](const char* out, const char* in, Peer& parent)
+    {
+        EXPECT_EQ(::getpid(), 1);
+        Node node = nodeIn(domain);
+        auto publisher = node.createPublisher<Number>(out).value();
+        auto subscriber = node.createSubscriber<Number>(in).value();
+        pollfd wakes{subscriber.fd().value(), POLLIN, 0};
+        parent.tell("ready");
+        parent.pause();
+        std::uint64_t got = 0;
+        for (std::uint64_t i = 1; i <= 100 && publisher.publishCopy({i}); ++i)
+        {
+            auto sample = subscriber.take();
+            for (; !sample && sample.error() == TakeError::NoData; sample = subscriber.take())
+            {
+                ::poll(&wakes, 1, -1);
+            }
+            got += sample ? (*sample)->value : 0;
+        }
+        EXPECT_EQ(got, 100U * 101U / 2);
+        EXPECT_EQ(subscriber.missed(), 0U);
+        return true;
+    };
+    NamespacedChild first([&](Peer& parent) { return play("there", "back", parent); });
+    NamespacedChild second([&](Peer& parent) { return play("back", "there", parent); });
+    ASSERT_EQ(first.hear(), "ready");
+    ASSERT_EQ(second.hear(), "ready");
+
+    first.goOn();
+    second.goOn();
+
+    EXPECT_TRUE(first.wait().succeeded());
+    EXPECT_TRUE(second.wait().succeeded());
     EXPECT_TRUE(domain.files().empty());
 }
 

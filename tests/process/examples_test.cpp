@@ -309,6 +309,31 @@ TEST(Examples, WaitSetHearsItsTimerAndATalkerUntilCtrlC)
     EXPECT_TRUE(contains(example.output(), "stopped after "));
 }
 
+TEST(Examples, EpollHearsItsTimerAndATalkerUntilCtrlC)
+{
+    const TestDomain domain;
+    Program example(domain, "epoll", {"--period", "5"});
+    ASSERT_TRUE(example.waitFor("waiting\n")) << example.output();
+    Program talker(domain, "talker", {"--count", "3", "--rate", "100", "--topic", "greetings"});
+    EXPECT_TRUE(talker.finish().succeeded()) << talker.output();
+    ASSERT_TRUE(example.waitFor("heard [hello 3]")) << example.output();
+    ASSERT_TRUE(example.waitFor("heard [tick ")) << example.output();
+
+    example.signal(SIGINT);
+
+    EXPECT_TRUE(example.finish().succeeded());
+    EXPECT_TRUE(contains(example.output(), "stopped after "));
+}
+
+TEST(Examples, CoroutineAwaitsItsSquares)
+{
+    const TestDomain domain;
+    Program example(domain, "coroutine", {"--count", "3"});
+
+    EXPECT_TRUE(example.finish().succeeded());
+    EXPECT_EQ(example.output(), "1 squared is 1\n2 squared is 4\n3 squared is 9\n");
+}
+
 TEST(Examples, ExecutorHandlesWhatItsTimerMakesAndEndsByItself)
 {
     const TestDomain domain;
@@ -378,7 +403,9 @@ INSTANTIATE_TEST_SUITE_P(
         Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGINT},
         Endless{"camera_talker", {"--seconds", "0", "--rate", "5"}, "1 s: ", SIGTERM},
         Endless{"camera_listener", {}, "listening", SIGINT}, Endless{"camera_listener", {}, "listening", SIGTERM},
-        Endless{"wait_set", {}, "waiting", SIGTERM}, Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGINT},
+        Endless{"wait_set", {}, "waiting", SIGTERM}, Endless{"epoll", {}, "waiting", SIGTERM},
+        Endless{"coroutine", {"--count", "1000000000"}, "squared", SIGINT},
+        Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGINT},
         Endless{"executor", {"--seconds", "0"}, "1 s: ", SIGTERM}, Endless{"lidar", {"listener"}, "listening", SIGINT},
         Endless{"lidar", {"talker"}, "scan 2: ", SIGTERM}),
     [](const ::testing::TestParamInfo<Endless>& test)
@@ -413,7 +440,7 @@ TEST_P(ExampleWithOptions, ExplainsItself)
 
 INSTANTIATE_TEST_SUITE_P(Every, ExampleWithOptions,
                          ::testing::Values("talker", "listener", "yaml_config", "camera_talker", "camera_listener",
-                                           "wait_set", "executor", "lidar"),
+                                           "wait_set", "epoll", "coroutine", "executor", "lidar"),
                          [](const ::testing::TestParamInfo<std::string>& test)
                          {
                              std::string name = test.param;

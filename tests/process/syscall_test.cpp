@@ -178,6 +178,42 @@ TEST_F(SystemCalls, AreNotMadeByPublishAndTake)
     EXPECT_TRUE(child.wait().succeeded());
 }
 
+TEST_F(SystemCalls, AreNotMadeForADescriptorWhileThereAlwaysIsAMessage)
+{
+    ChildProcess child(
+        [this](Peer&)
+        {
+            Node own = node();
+            auto publisher = own.createPublisher<Message>(kTopic).value();
+            auto subscriber = own.createSubscriber<Message>(kTopic).value();
+            EXPECT_TRUE(subscriber.fd());
+            return holdsItsPeace([&] { return publisher.publishCopy(Message{}) && subscriber.take(); });
+        });
+
+    EXPECT_TRUE(child.wait().succeeded());
+}
+
+TEST_F(SystemCalls, AreRarelyMadeByWhoTakesAgainAndAgainWithAnArmedDescriptor)
+{
+    ChildProcess child(
+        [this](Peer&)
+        {
+            Node own = node();
+            auto subscriber = own.createSubscriber<Message>(kTopic).value();
+            EXPECT_TRUE(subscriber.fd());
+            EXPECT_FALSE(subscriber.take());
+            EXPECT_TRUE(forbidSystemCalls());
+            for (int i = 0; i < 63; ++i)
+            {
+                static_cast<void>(subscriber.take());
+            }
+            ::_exit(::testing::Test::HasFailure() ? 1 : 0);
+            return false;
+        });
+
+    EXPECT_TRUE(child.wait().succeeded());
+}
+
 TEST_F(SystemCalls, AreNotMadeWhenQueuesOverflow)
 {
     ChildProcess child(

@@ -139,8 +139,11 @@ bool isChange(long number, const greg_t* registers)
     case SYS_fallocate:
     case SYS_fchmod:
     case SYS_fchown: return isNamed(registers[REG_RDI]);
-    case SYS_close: // may drop locks
+    case SYS_write: return S_ISFIFO(statusOf(registers[REG_RDI]).st_mode); // a wake of somebody's descriptor
+    case SYS_close:                                                        // may drop locks
     case SYS_linkat:
+    case SYS_mknod:
+    case SYS_mknodat:
     case SYS_unlink:
     case SYS_unlinkat:
     case SYS_rename: return true;

@@ -78,6 +78,16 @@ void Visitor::waitInWaitSet()
     static_cast<void>(m_waitSet.wait(std::chrono::microseconds(100)));
 }
 
+void Visitor::makeWaitSetDescriptor()
+{
+    static_cast<void>(m_waitSet.fd().value());
+}
+
+void Visitor::lookIntoWaitSet()
+{
+    static_cast<void>(m_waitSet.wait(std::chrono::nanoseconds(0)));
+}
+
 void Visitor::publish(const std::string& topic, const QoS& qos)
 {
     m_speaker = Speaker(m_node.createPublisher<Message>(topic, qos).value());

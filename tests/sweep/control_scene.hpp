@@ -37,6 +37,9 @@ class Visitor
     /// With the listener attached.
     void makeWaitSet();
     void waitInWaitSet();
+    void makeWaitSetDescriptor();
+    /// Arms the descriptor when there is nothing.
+    void lookIntoWaitSet();
     void leaveWaitSet() { m_waitSet = {}; }
     /// Who lives in the domain does m_hostActs now, while this one stands still.
     void letHostAct() const { m_hostsTurn(); }

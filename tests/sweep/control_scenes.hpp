@@ -30,6 +30,7 @@ namespace ZeroCP::test::scenes
 
 // waiter_scenes.cpp
 [[nodiscard]] ControlScene waitSetComesAndGoes();
+[[nodiscard]] ControlScene descriptorsComeAndGo();
 
 // service_scenes.cpp
 [[nodiscard]] ControlScene clientComesAndGoes();

@@ -146,6 +146,11 @@ TEST(ControlSweep, WaitSetComesAndGoes)
     sweep(scenes::waitSetComesAndGoes());
 }
 
+TEST(ControlSweep, DescriptorsComeAndGo)
+{
+    sweep(scenes::descriptorsComeAndGo());
+}
+
 TEST(ControlSweep, ClientComesAndGoes)
 {
     sweep(scenes::clientComesAndGoes());

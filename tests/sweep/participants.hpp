@@ -88,6 +88,8 @@ class Listener
     /// The same, asleep for at most `timeout` until there is one.
     bool wait(std::chrono::nanoseconds timeout);
     void attachTo(WaitSet& waitSet) { static_cast<void>(waitSet.attach(m_subscriber, 1)); }
+    /// A file descriptor of its own, readable at first.
+    void makeDescriptor() { static_cast<void>(m_subscriber.fd().value()); }
     /// Drops the oldest `count` samples.
     void drop(std::size_t count);
     /// Takes and drops until nothing is left.

@@ -12,7 +12,8 @@
 ///
 /// A port that is attached to a wait set or executor does not sleep itself: its word is Asleep all the same, and who turns
 /// it to Woken wakes the waiter's row (waiter_record.hpp), which sleeps for all its ports. So the waiter finds by the
-/// words of its ports who has something.
+/// words of its ports who has something. If somebody waits for the row with a file descriptor, who wakes it also writes to
+/// its FIFO (wake_pipe.hpp).
 ///
 /// A publisher killed between its exchange and its system call leaves a waiter asleep with data: therefore nobody
 /// sleeps longer than kSlice without looking again. Such a rescue is counted (PortRecord::m_rescues).
@@ -78,13 +79,21 @@ void markAsleep(PortRecord& port) noexcept;
     return port.m_sleep.load(std::memory_order_acquire) == static_cast<std::uint32_t>(Sleep::Woken);
 }
 
+/// Whether a port is still as markAsleep() has left it. The waiter's own threads; of somebody who wakes meanwhile nothing
+/// is read.
+[[nodiscard]] inline bool isMarked(const PortRecord& port) noexcept
+{
+    return port.m_sleep.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Sleep::Asleep);
+}
+
 /// Sleeps until woken, at most `longest`. Returns whether a publisher has woken it.
 bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept;
 
 void stayAwake(PortRecord& port) noexcept;
 
-/// Wakes a waiter. Any thread of any process; async-signal-safe; a system call only if it sleeps.
-void wake(WaiterRecord& waiter) noexcept;
+/// Wakes a waiter, a row of `waiters`. Any thread of any process; async-signal-safe; a system call only if it sleeps, three
+/// more if it has a FIFO.
+void wake(WaiterRecord& waiter, const WaiterTable& waiters) noexcept;
 
 /// How often the waiter has been woken: load it, look at everything it waits for, then sleep() with it.
 [[nodiscard]] inline std::uint32_t signalsOf(const WaiterRecord& waiter) noexcept

@@ -169,6 +169,7 @@ static_assert(std::is_standard_layout_v<TopicRecord> && std::is_trivially_destru
                                           offsetof(EndpointRecord, m_deadlineNs),
                                           sizeof(WaiterRecord),
                                           offsetof(WaiterRecord, m_signal),
+                                          offsetof(WaiterRecord, m_pipe),
                                           offsetof(DiscoveryHeader, m_waiters)};
     return hashNumbers(kNumbers, sizeof kNumbers / sizeof kNumbers[0]);
 }

@@ -87,6 +87,13 @@ class Domain : public std::enable_shared_from_this<Domain>
     void removeWaiter(std::uint32_t row);
     /// `row` came from addWaiter().
     [[nodiscard]] WaiterRecord& waiter(std::uint32_t row) const noexcept;
+    /// All of them, as who wakes needs them.
+    [[nodiscard]] WaiterTable waiterTable() const noexcept;
+    /// Makes the row's FIFO, which it has none of yet: from now on who wakes the row also writes there. A descriptor of both
+    /// ends; the caller closes it. Control call: NoSpace, PermissionDenied, SystemError, Timeout, Forked.
+    [[nodiscard]] Expected<int, Error> openPipe(std::uint32_t row);
+    /// Takes the FIFO away again, before removeWaiter().
+    void removePipe(std::uint32_t row) noexcept;
 
     /// Matches synchronously: when this returns, every later publish of the topic in any process is delivered.
     [[nodiscard]] Expected<EndpointGrant, Error> addEndpoint(const EndpointRequest& request);
@@ -149,7 +156,6 @@ class Domain : public std::enable_shared_from_this<Domain>
     template <typename Row>
     [[nodiscard]] Row& row(const Table& table, std::uint32_t index) const noexcept;
     [[nodiscard]] std::uint32_t rowsOf(const Table& table) const noexcept;
-    [[nodiscard]] WaiterTable waiterTable() const noexcept;
     template <typename Row>
     [[nodiscard]] Expected<std::uint32_t, Error> takeRow(Table& table, std::string_view limitKey);
 
@@ -188,6 +194,7 @@ class Domain : public std::enable_shared_from_this<Domain>
     void recoverDeadOrWarn();
     void releaseWhatNobodyUses();
     void releaseWaitersOf(std::uint32_t process) noexcept;
+    [[nodiscard]] std::vector<std::string> pipesInUse() const;
     void graphChanged() noexcept;
     void wakeWaitersForGraph() noexcept;
     /// recovery::retire(), and what the port's set no longer needs goes back to the file system.
@@ -204,6 +211,7 @@ class Domain : public std::enable_shared_from_this<Domain>
 
     Config m_config;
     std::filesystem::path m_root;
+    std::string m_pipes; ///< what the paths of waiters' FIFOs begin with
     std::uint64_t m_generation;
     DomainLock m_lock;
     SharedMemory m_discovery;

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "zerocp/core/error.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
 #include "zerocp/pubsub/sample.hpp"
 #include "zerocp/pubsub/subscriber_port.hpp"
@@ -56,6 +57,21 @@ class [[nodiscard]] Subscriber
     [[nodiscard]] Expected<Sample<Message>, TakeError> wait(std::chrono::nanoseconds timeout)
     {
         return m_port == nullptr ? closed() : sample(m_port->wait(timeout));
+    }
+
+    /// For epoll, poll or select, to wait for this subscriber among other things: becomes readable when there may be
+    /// something to take, and also when newEvents() may have changed. Then call take() until it answers NoData; only that
+    /// makes it not readable again. It may be readable without reason, and is at first. Nothing is to be read from it, nor is
+    /// it to be closed: it ends with this subscriber. Works edge-triggered too. take(), wait() and takeLatest() work as
+    /// before.
+    ///
+    /// Made by the first call: three descriptors, one waiter. Publishers then pay for a wake with three more system calls.
+    /// Control call, same thread as take(): ConfigInvalid if attached to a wait set, LimitReached, NoSpace, SystemError (too
+    /// many open files), Timeout, Closed, Forked.
+    [[nodiscard]] Expected<int, Error> fd()
+    {
+        return m_port == nullptr ? failure(ErrorCode::Closed, "the subscriber was moved from or never created")
+                                 : m_port->descriptor();
     }
 
     /// Messages lost because this subscriber was too slow, exactly: for every publisher, what it published since both

@@ -22,6 +22,7 @@
 #include "zerocp/pubsub/handle_count.hpp"
 #include "zerocp/pubsub/owner_gate.hpp"
 #include "zerocp/pubsub/port_watch.hpp"
+#include "zerocp/pubsub/wake_descriptor.hpp"
 
 namespace ZeroCP
 {
@@ -84,6 +85,9 @@ class SubscriberPort
     [[nodiscard]] bool attachFor(Interest interest, std::uint32_t waiter) noexcept;
     void detachFor(Interest interest) noexcept;
     [[nodiscard]] bool isAttached() const noexcept { return m_record->m_waiter.load(std::memory_order_relaxed) != 0; }
+    /// See Subscriber::fd(). The owner's thread.
+    [[nodiscard]] Expected<int, Error> descriptor();
+    [[nodiscard]] bool hasDescriptor() const noexcept { return m_descriptor != nullptr; }
     /// For who sleeps for the port: marks it with notifier.hpp. Stays mapped as long as poolSet() is held.
     [[nodiscard]] PortRecord& record() const noexcept { return *m_record; }
     [[nodiscard]] const std::shared_ptr<PoolSet>& poolSet() const noexcept { return m_grant.m_set; }
@@ -160,6 +164,7 @@ class SubscriberPort
     };
 
     class SleepsItself;
+    class WithoutArming;
     struct Life;
 
     SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant grant, const PoolView& view,
@@ -195,6 +200,9 @@ class SubscriberPort
     [[nodiscard]] bool lookUp(std::uint32_t chunk);
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
+    [[nodiscard]] Expected<HeldChunk, TakeError> armDescriptor();
+    void noticeRescue();
+    void closeDescriptor() noexcept;
     void giveBack(Connection& connection, std::uint64_t value) noexcept;
     [[nodiscard]] bool hasRoom(Connection& connection) noexcept;
     void dropOwnBit(std::uint32_t publisherPort, std::uint64_t value) noexcept;
@@ -246,8 +254,10 @@ class SubscriberPort
     /// drop samples take turns; so do those and the owner's look for new size classes.
     std::mutex m_listMutex;
     std::chrono::nanoseconds m_spin;
-    std::shared_ptr<Link> m_link; ///< made when somebody asks
-    std::uint32_t m_interests{0}; ///< Interest bits that are attached
+    std::shared_ptr<Link> m_link;                 ///< made when somebody asks
+    std::uint32_t m_interests{0};                 ///< Interest bits that are attached
+    bool m_arms{false};                           ///< a take that finds nothing arms the descriptor
+    std::unique_ptr<WakeDescriptor> m_descriptor; ///< made when somebody asks
     std::shared_ptr<Domain> m_domain;
     EndpointGrant m_grant;
     SubscriberEvents m_events;

@@ -35,8 +35,8 @@ class [[nodiscard]] WaitSet
     /// is what wait() answers; several things may share one. While it is attached take() and wait() of the subscriber work
     /// as before. Allocates.
     ///
-    /// ConfigInvalid if it belongs to another domain or is attached to a wait set already; Closed if either is empty;
-    /// Forked.
+    /// ConfigInvalid if it belongs to another domain, is attached to a wait set already or has a descriptor of its own
+    /// (Subscriber::fd()); Closed if either is empty; Forked.
     template <typename Message>
     Expected<void, Error> attach(Subscriber<Message>& subscriber, std::uint64_t id)
     {
@@ -73,6 +73,15 @@ class [[nodiscard]] WaitSet
     /// the time-out in a forked child.
     [[nodiscard]] std::span<const std::uint64_t> wait(std::chrono::nanoseconds timeout);
 
+    /// For epoll, poll or select, to wait for this wait set among other things: becomes readable when there may be something
+    /// ready. Then call wait() with a timeout of zero, do what it says, and again until it answers nothing; only that makes it
+    /// not readable again. It may be readable without reason, and is at first. Nothing is to be read from it, nor is it to be
+    /// closed: it ends with this wait set. Works edge-triggered too. wait() with a timeout works as before.
+    ///
+    /// Made by the first call: three descriptors. Who wakes the wait set then pays three more system calls. Control call, same
+    /// thread as wait(): NoSpace, SystemError (too many open files), Timeout, Closed, Forked.
+    [[nodiscard]] Expected<int, Error> fd();
+
   private:
     class Members;
 
@@ -81,7 +90,7 @@ class [[nodiscard]] WaitSet
     Expected<void, Error> attachPort(SubscriberPort* port, std::uint64_t id);
     Expected<void, Error> attachPortEvents(SubscriberPort* port, std::uint64_t id);
     Expected<void, Error> attachPortEvents(PublisherPort* port, std::uint64_t id);
-    [[nodiscard]] Expected<void, Error> checkDomain(const SubscriberPort* port) const;
+    [[nodiscard]] Expected<void, Error> checkPort(const SubscriberPort* port) const;
     Expected<void, Error> attach(std::unique_ptr<Waitable> what, std::uint64_t id);
 
     std::unique_ptr<Members> m_members;

@@ -25,6 +25,8 @@ class Waitable
     /// Before the last look ahead of a sleep, and after it.
     virtual void mark() noexcept {}
     virtual void unmark() noexcept {}
+    /// Whether it is as mark() has left it.
+    [[nodiscard]] virtual bool isMarked() const noexcept { return true; }
     /// Whether it is ready. Timers, user events and the graph are ready once for each time that something happened.
     [[nodiscard]] virtual bool poll() = 0;
     /// CLOCK_MONOTONIC nanoseconds at which it becomes ready by itself.

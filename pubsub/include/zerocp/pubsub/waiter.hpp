@@ -39,6 +39,12 @@ class Waiter
     /// Until woken after `seen`, until `untilNs` (CLOCK_MONOTONIC), at most `slice`. The waiter's own thread.
     void sleepUntil(std::uint32_t seen, std::int64_t untilNs, std::chrono::nanoseconds slice) noexcept;
 
+    /// From now on who wakes also writes into a FIFO, of which this is a descriptor for both ends; once. Control call.
+    [[nodiscard]] Expected<int, Error> openPipe() { return m_domain->openPipe(m_row); }
+    void removePipe() noexcept { m_domain->removePipe(m_row); }
+    /// Moves with every byte that was written there, a little later; a hint.
+    [[nodiscard]] std::uint32_t rung() const noexcept { return record().m_rung.load(std::memory_order_relaxed); }
+
     /// From now on every change of the graph wakes.
     void wantGraph() noexcept;
 

@@ -223,6 +223,7 @@ take turns; nothing else should run on the machine.
                                 busy       looks again and again: raw, zerocp with take()
                                 spin       zerocp with wait(), wait.spin = 20 us
                                 blocking   sleeps at once: raw futex, zerocp with wait(), wait.spin = 0
+                                fd         zerocp in poll() on Subscriber::fd()
   --touch ends|full           what both sides touch of a message: its first and last 8 bytes, or all of it (ends)
   --samples N                 round trips of a slice at most; it also ends after 50 ms (100000)
   --repeats N                 how often each is measured (5)
@@ -239,8 +240,8 @@ CPU: the slice is dropped, counted, and tried again up to twice. Slices of diffe
 
 p50, p99, p99.9 and 'mid', the mean of the middle half, are medians over the repeats' own; max is that of all. 'x raw' is
 the ratio of mid to that of the raw hand-over of the same class, payload and touch: busy and spin against raw busy,
-blocking against raw blocking. Mid, because the steps of the clock may be 10 ns. The clock is read once per round trip, in
-all systems alike: the end of one is the start of the next. The read is part of the round trip, so half of what it takes is
+blocking and fd against raw blocking. Mid, because the steps of the clock may be 10 ns. The clock is read once per round
+trip, in all systems alike: the end of one is the start of the next. The read is part of the round trip, so half of it is
 in every figure, and ratios are a little nearer to 1 than without it.
 )");
     return text;

@@ -13,9 +13,10 @@ enum class Mode : std::uint8_t
     Busy,     ///< looks again and again
     Spin,     ///< looks for 20 us, then sleeps
     Blocking, ///< sleeps at once
+    Fd,       ///< sleeps in poll() on the subscriber's file descriptor
 };
 
-inline constexpr Mode kModes[] = {Mode::Busy, Mode::Spin, Mode::Blocking};
+inline constexpr Mode kModes[] = {Mode::Busy, Mode::Spin, Mode::Blocking, Mode::Fd};
 
 [[nodiscard]] constexpr std::string_view toString(Mode mode) noexcept
 {
@@ -24,6 +25,7 @@ inline constexpr Mode kModes[] = {Mode::Busy, Mode::Spin, Mode::Blocking};
     case Mode::Busy: return "busy";
     case Mode::Spin: return "spin";
     case Mode::Blocking: return "blocking";
+    case Mode::Fd: return "fd";
     }
     return "?";
 }
@@ -31,7 +33,7 @@ inline constexpr Mode kModes[] = {Mode::Busy, Mode::Spin, Mode::Blocking};
 /// The mode of the raw hand-over that a mode is compared with: what looks with what looks, what sleeps with what sleeps.
 [[nodiscard]] constexpr Mode rawModeFor(Mode mode) noexcept
 {
-    return mode == Mode::Blocking ? Mode::Blocking : Mode::Busy;
+    return mode == Mode::Blocking || mode == Mode::Fd ? Mode::Blocking : Mode::Busy;
 }
 
 /// How much of each message both sides touch.

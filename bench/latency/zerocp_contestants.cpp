@@ -36,6 +36,7 @@ constexpr Contestant kContestants[] = {
     {kName, Mode::Busy, play<TakingBusily>},
     {kName, Mode::Spin, play<SpinningThenSleeping>},
     {kName, Mode::Blocking, play<SleepingAtOnce>},
+    {kName, Mode::Fd, play<Polling>},
 };
 
 } // namespace

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <string>
 
+#include <poll.h>
+
 #include "latency/seat.hpp"
 #include "zerocp/zerocp.hpp"
 
@@ -80,6 +82,49 @@ class Waiting
     [[nodiscard]] std::string trouble() const { return "wait() answered " + std::string(toString(m_error)); }
 
   private:
+    ZeroCP::TakeError m_error{};
+};
+
+/// poll() on Subscriber::fd() whenever take() has nothing.
+class Polling
+{
+  public:
+    static constexpr std::chrono::nanoseconds kSpin{0};
+
+    template <typename Message>
+    [[nodiscard]] static tl::expected<Polling, std::string> create(ZeroCP::Subscriber<Message>& subscriber)
+    {
+        const auto descriptor = subscriber.fd();
+        return descriptor ? tl::expected<Polling, std::string>(Polling(*descriptor))
+                          : tl::unexpected("fd(): " + descriptor.error().message());
+    }
+
+    template <typename Message, typename Use>
+    [[nodiscard]] bool receive(ZeroCP::Subscriber<Message>& subscriber, Use&& use)
+    {
+        for (;;)
+        {
+            const auto sample = subscriber.take();
+            if (sample)
+            {
+                return use(*sample);
+            }
+            if (sample.error() != ZeroCP::TakeError::NoData)
+            {
+                m_error = sample.error();
+                return false;
+            }
+            pollfd readable{m_descriptor, POLLIN, 0};
+            static_cast<void>(::poll(&readable, 1, -1)); // interrupted: look, and poll again
+        }
+    }
+
+    [[nodiscard]] std::string trouble() const { return "take() answered " + std::string(toString(m_error)); }
+
+  private:
+    explicit Polling(int descriptor) noexcept : m_descriptor(descriptor) {}
+
+    int m_descriptor;
     ZeroCP::TakeError m_error{};
 };
 

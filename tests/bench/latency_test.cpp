@@ -177,7 +177,8 @@ TEST_F(Latency, AShortRunHasAnEntryForEverySystemAndMode)
         EXPECT_LE(entry.get<double>("p99_ns"), entry.get<double>("p999_ns"));
         EXPECT_LE(entry.get<double>("p999_ns"), entry.get<double>("max_ns"));
     }
-    for (const char* wanted : {"raw busy", "raw blocking", "zerocp busy", "zerocp spin", "zerocp blocking"})
+    for (const char* wanted :
+         {"raw busy", "raw blocking", "zerocp busy", "zerocp spin", "zerocp blocking", "zerocp fd"})
     {
         for (const char* payload : {" 64", " 1000"})
         {

@@ -1,4 +1,7 @@
 // Domain's waiters: the words on which wait sets and executors sleep, and the FIFOs of those that have a descriptor.
+#include <cerrno>
+
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "domain_control.hpp"
@@ -7,6 +10,35 @@
 
 namespace ZeroCP
 {
+
+namespace
+{
+
+/// Whoever may write the domain's files may wake its waiters, whatever the waiter's own configuration says.
+Expected<void, Error> copyAccess(int from, int to, const std::string& name)
+{
+    struct stat domain
+    {
+    };
+    struct stat mine
+    {
+    };
+    if (::fstat(from, &domain) != 0 || ::fstat(to, &mine) != 0)
+    {
+        return tl::unexpected(systemError(name, "fstat", errno));
+    }
+    if (mine.st_gid != domain.st_gid && ::fchown(to, static_cast<uid_t>(-1), domain.st_gid) != 0)
+    {
+        return tl::unexpected(systemError(name, "fchown to group " + std::to_string(domain.st_gid), errno));
+    }
+    if (::fchmod(to, domain.st_mode & 07777U) != 0)
+    {
+        return tl::unexpected(systemError(name, "fchmod", errno));
+    }
+    return {};
+}
+
+} // namespace
 
 WaiterRecord& Domain::waiter(std::uint32_t row) const noexcept
 {
@@ -78,7 +110,7 @@ Expected<int, Error> Domain::openPipe(std::uint32_t row)
         return failure(ErrorCode::SystemError, path + ": files of this name and of the " + std::to_string(kTries - 1) +
                                                    " numbers before it exist already; remove them");
     }
-    if (auto applied = applyAccess(*made, path, m_config.access); !applied)
+    if (auto applied = copyAccess(m_discovery.descriptor(), *made, path); !applied)
     {
         ::close(*made);
         wake_pipe::remove(m_pipes, row, record.m_pipes);

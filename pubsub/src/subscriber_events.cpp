@@ -176,7 +176,8 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeNext()
         m_events.m_expiredNs = nowNs;
         if (isNewer)
         {
-            return tl::unexpected(TakeError::NoData); // they expire faster than we can take them: no end in sight
+            // They expire faster than we can take them: no end in sight. Who waits for an edge needs another one.
+            return m_arms ? armDescriptor() : Expected<HeldChunk, TakeError>(tl::unexpected(TakeError::NoData));
         }
     }
 }

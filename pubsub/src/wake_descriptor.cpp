@@ -27,12 +27,13 @@ Error failed(const char* call)
 
 Expected<std::unique_ptr<WakeDescriptor>, Error> WakeDescriptor::create(std::shared_ptr<Waiter> waiter)
 {
+    std::unique_ptr<WakeDescriptor> made(new WakeDescriptor(waiter, -1)); // first, so that nothing can be lost
     const auto pipe = waiter->openPipe();
     if (!pipe)
     {
         return tl::unexpected(pipe.error());
     }
-    std::unique_ptr<WakeDescriptor> made(new WakeDescriptor(std::move(waiter), *pipe));
+    made->m_pipe = *pipe;
     if (auto opened = made->open(); !opened)
     {
         return tl::unexpected(opened.error());

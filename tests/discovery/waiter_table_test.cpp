@@ -123,6 +123,32 @@ mode_t modeOf(const std::filesystem::path& file)
     return status.st_mode;
 }
 
+TEST(WaiterTable, GivesARowAFifoWithTheAccessOfTheDomainThatSomebodyElseMade)
+{
+    const TestDomain domain;
+    ChildProcess maker(
+        [&](Peer& parent)
+        {
+            Config config = configOf(domain);
+            config.access.mode = 0660;
+            const auto membership = Domain::join(config, domain.root());
+            parent.tell(membership ? "made" : membership.error().message());
+            parent.pause();
+            return true;
+        });
+    ASSERT_EQ(maker.hear(), "made");
+    const auto membership = joined(domain); // whose own configuration says 0600
+    const std::uint32_t row = membership->addWaiter().value();
+
+    const int descriptor = membership->openPipe(row).value();
+
+    EXPECT_EQ(modeOf(domain.file("wake.0.1")), static_cast<mode_t>(S_IFIFO | 0660));
+    membership->removePipe(row);
+    membership->removeWaiter(row);
+    ::close(descriptor);
+    maker.kill(SIGKILL);
+}
+
 TEST(WaiterTable, GivesARowAFifoWithTheAccessOfTheDomain)
 {
     const TestDomain domain;

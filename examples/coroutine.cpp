@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <optional>
+#include <utility>
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -140,9 +141,15 @@ class Running
     };
 
     explicit Running(std::coroutine_handle<promise_type> coroutine) : m_coroutine(coroutine) {}
-    Running(const Running&) = delete;
-    Running& operator=(const Running&) = delete;
-    ~Running() { m_coroutine.destroy(); }
+    Running(Running&& other) noexcept : m_coroutine(std::exchange(other.m_coroutine, nullptr)) {}
+    Running& operator=(Running&&) = delete;
+    ~Running()
+    {
+        if (m_coroutine)
+        {
+            m_coroutine.destroy();
+        }
+    }
 
   private:
     std::coroutine_handle<promise_type> m_coroutine;

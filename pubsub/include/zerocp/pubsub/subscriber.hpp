@@ -63,7 +63,7 @@ class [[nodiscard]] Subscriber
     /// something to take, and also when newEvents() may have changed. Then call take() until it answers NoData; only that
     /// makes it not readable again. It may be readable without reason, and is at first. Nothing is to be read from it, nor is
     /// it to be closed: it ends with this subscriber. Works edge-triggered too. take(), wait() and takeLatest() work as
-    /// before.
+    /// before. After TooManyHeld it stays readable, and nobody says when a sample is dropped: look again afterwards.
     ///
     /// Made by the first call: three descriptors, one waiter. Publishers then pay for a wake with three more system calls.
     /// Control call, same thread as take(): ConfigInvalid if attached to a wait set, LimitReached, NoSpace, SystemError (too

@@ -5,8 +5,15 @@
 #include <string>
 
 #define BOOST_BIND_GLOBAL_PLACEHOLDERS // what that header uses; else it says at length that it should not
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // of an empty boost::optional, gcc 12 with sanitizers
+#endif
 #include <boost/property_tree/json_parser.hpp>
 #include <boost/property_tree/ptree.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #include <gtest/gtest.h>
 
 namespace latency

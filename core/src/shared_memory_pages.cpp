@@ -140,14 +140,20 @@ std::optional<Mount> mountOf(dev_t device)
 
 } // namespace
 
-void SharedMemory::prefault(std::uint64_t offset, std::uint64_t bytes) noexcept
+bool SharedMemory::populate(std::uint64_t offset, std::uint64_t bytes) noexcept
 {
     const PageRange range = pagesAround(offset, bytes, m_bytes);
     // A mapping for reading only refuses the first, a kernel before 5.14 both.
-    if (range.m_bytes == 0 || ::madvise(m_base + range.m_first, range.m_bytes, MADV_POPULATE_WRITE) == 0 ||
-        ::madvise(m_base + range.m_first, range.m_bytes, MADV_POPULATE_READ) == 0 || errno != EINVAL)
+    return range.m_bytes == 0 || ::madvise(m_base + range.m_first, range.m_bytes, MADV_POPULATE_WRITE) == 0 ||
+           ::madvise(m_base + range.m_first, range.m_bytes, MADV_POPULATE_READ) == 0 || errno != EINVAL;
+}
+
+void SharedMemory::prefault(std::uint64_t offset, std::uint64_t bytes) noexcept
+{
+    const PageRange range = pagesAround(offset, bytes, m_bytes);
+    if (populate(offset, bytes))
     {
-        return; // pages that cannot be had: a touch would be SIGBUS
+        return; // or pages cannot be had, and a touch would be SIGBUS
     }
     for (std::uint64_t page = range.m_first; page < range.m_first + range.m_bytes; page += kPageBytes)
     {
@@ -165,7 +171,13 @@ Expected<void, Error> SharedMemory::lock(std::uint64_t offset, std::uint64_t byt
     }
     const Error plain = systemError(path().string(), "mlock of " + std::to_string(range.m_bytes) + " bytes", errno);
     const std::string inUse = lockedNow();
-    ::munlock(m_base + range.m_first, range.m_bytes); // where memory was short, a part may be locked
+    // Where memory was short a part may be locked. A page that the range shares with others may have been before.
+    const std::uint64_t first = alignUp(offset, kPageBytes);
+    const std::uint64_t last = (offset + std::min(bytes, m_bytes - offset)) & ~(kPageBytes - 1);
+    if (first < last)
+    {
+        ::munlock(m_base + first, last - first);
+    }
     return failure(plain.code(), plain.message() + "; RLIMIT_MEMLOCK is " + lockLimit() + ", " + inUse +
                                      " are locked already; raise it (ulimit -l), give the process CAP_IPC_LOCK, or set "
                                      "memory.lock of the pool to false");

@@ -40,8 +40,9 @@ Expected<void, Error> PoolSet::commitPages(SharedMemory& data, std::uint64_t byt
     if (m_pagePolicy.m_hugePages)
     {
         // Where the file system is mounted with huge=advise, only a page fault in this mapping gets a huge page, and
-        // fallocate() a small one. Without room for all of them the second has to say so, with all of it free.
-        data.prefault(0, bytes);
+        // fallocate() a small one. Without room for all of them the second has to say so, with all of it free. Never a
+        // touch: what is not committed yet may not be there to be had.
+        static_cast<void>(data.populate(0, bytes));
         auto committed = data.commit(0, bytes);
         if (!committed && data.release(0, bytes))
         {

@@ -17,12 +17,8 @@ namespace
 /// Whoever may write the domain's files may wake its waiters, whatever the waiter's own configuration says.
 Expected<void, Error> copyAccess(int from, int to, const std::string& name)
 {
-    struct stat domain
-    {
-    };
-    struct stat mine
-    {
-    };
+    struct stat domain = {};
+    struct stat mine = {};
     if (::fstat(from, &domain) != 0 || ::fstat(to, &mine) != 0)
     {
         return tl::unexpected(systemError(name, "fstat", errno));

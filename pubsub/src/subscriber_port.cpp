@@ -524,6 +524,11 @@ class SubscriberPort::SleepsItself
     /// The port is marked no longer, and who came meanwhile has told the port alone: let who has a descriptor look.
     void tellDescriptor() const noexcept
     {
+        if (m_port.m_descriptor != nullptr)
+        {
+            m_port.m_descriptor->ring(); // also where no descriptor is left to open the FIFO with
+            return;
+        }
         const WaiterTable& waiters = m_port.m_view.waiters();
         WaiterRecord* waiter = waiters.find(m_waiter);
         if (waiter != nullptr && waiter->m_pipe.load(std::memory_order_relaxed) != 0)

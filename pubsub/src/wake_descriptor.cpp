@@ -66,9 +66,13 @@ Expected<void, Error> WakeDescriptor::open()
     return {};
 }
 
-/// In a forked child only its copies of the descriptors.
+/// In a forked child nothing: the child may have closed its copies, and these numbers may be files of its own.
 WakeDescriptor::~WakeDescriptor()
 {
+    if (m_waiter->domain().isForked())
+    {
+        return;
+    }
     m_waiter->removePipe(); // first: who wakes from now on finds nothing to open
     for (const int descriptor : {m_epoll, m_timer, m_pipe})
     {

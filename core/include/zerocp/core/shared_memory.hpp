@@ -96,8 +96,12 @@ class [[nodiscard]] SharedMemory
     /// Page tables are a process's own: every process that maps the file does this for itself.
     void prefault(std::uint64_t offset, std::uint64_t bytes) noexcept;
 
-    /// The same, and the pages stay in memory while this mapping exists. The error names the bytes, RLIMIT_MEMLOCK and the
-    /// way out; nothing of the range is locked then.
+    /// Has the kernel map the range, committed or not, as far as there is memory. False if it cannot do that (before Linux
+    /// 5.14): then nothing was touched.
+    bool populate(std::uint64_t offset, std::uint64_t bytes) noexcept;
+
+    /// As prefault(), and the pages stay in memory while this mapping exists. The error names the bytes, RLIMIT_MEMLOCK and
+    /// the way out; no page is locked then that holds nothing but the range.
     Expected<void, Error> lock(std::uint64_t offset, std::uint64_t bytes);
 
     /// Pages that are committed from now on, by any process, lie in `node`'s memory. ConfigInvalid if there is no such

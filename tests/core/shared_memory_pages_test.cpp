@@ -129,6 +129,28 @@ TEST(SharedMemoryPages, LockKeepsTheRangeInMemory)
     EXPECT_EQ(mappingOf(memory).m_residentBytes, 4 * kPageBytes);
 }
 
+TEST(SharedMemoryPages, ALockThatFailsLeavesThePageThatItSharesWithAnEarlierOneLocked)
+{
+    if (test::kSanitized)
+    {
+        GTEST_SKIP() << "a sanitizer makes mlock() do nothing";
+    }
+    const test::ScopedRoot root;
+    ChildProcess child(
+        [&](Peer&)
+        {
+            EXPECT_TRUE(test::limitLockedMemory(32 * kPageBytes));
+            SharedMemory memory = committed(root.path(), 64 * kPageBytes);
+            EXPECT_TRUE(memory.lock(0, kPageBytes / 2));
+
+            const auto locked = memory.lock(kPageBytes / 2, memory.bytes() - kPageBytes / 2);
+
+            return !locked && mappingOf(memory).m_lockedBytes == kPageBytes;
+        });
+
+    EXPECT_TRUE(child.wait().succeeded());
+}
+
 TEST(SharedMemoryPages, LockAboveTheLimitNamesBytesLimitAndWayOutAndLocksNothing)
 {
     if (test::kSanitized)

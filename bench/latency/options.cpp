@@ -227,7 +227,7 @@ take turns; nothing else should run on the machine.
   --touch ends|full           what both sides touch of a message: its first and last 8 bytes, or all of it (ends)
   --samples N                 round trips of a slice at most; it also ends after 50 ms (100000)
   --repeats N                 how often each is measured (5)
-  --near-below NS             CPUs are 'near' each other if a cache line takes less one way (55)
+  --near-below NS             CPUs are 'near' each other if a cache line takes less one way (95)
   --awake, --no-awake         whether a SCHED_IDLE process on each CPU keeps it from being idle where a receiver may sleep;
                               without, what is measured is how fast a hypervisor wakes a CPU (--awake)
   --slices                    zerocp: messages of run-time length (Slice) instead of types of that size; where there is no

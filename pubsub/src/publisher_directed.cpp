@@ -49,7 +49,7 @@ Expected<std::uint64_t, PublishError> PublisherPort::publishTo(const LoanedChunk
     // [sync:holder-word] Release: the sequence comes before.
     record.m_publication.store(tagOf(sequence), std::memory_order_release);
     markReceivers(record);
-    setKeptSlots(sequence, loan.m_chunk);
+    const bool roomEnds = setKeptSlots(sequence, loan.m_chunk);
     m_ledger.startFlight(loan.m_chunk);
     if (m_needsFence)
     {
@@ -61,6 +61,10 @@ Expected<std::uint64_t, PublishError> PublisherPort::publishTo(const LoanedChunk
         {
             notifier::wakeIfAsleep(*connection.m_reader, m_view.waiters());
         }
+    }
+    if (roomEnds)
+    {
+        lookForRoom(sequence);
     }
     if (m_ledger.stashed(loan.m_class) == 0)
     {

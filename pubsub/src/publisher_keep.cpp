@@ -29,6 +29,7 @@ constexpr int kLooksPerClock = 32;
         return tl::unexpected(PublishError::Timeout);
     }
     const std::uint64_t sequence = m_sequence;
+    fetchSlots(sequence);
     const std::uint64_t answer = stamp(loan, bytes);
     if (m_keepsBooks)
     {
@@ -45,7 +46,7 @@ constexpr int kLooksPerClock = 32;
     // [sync:holder-word] Release: the sequence comes before.
     record.m_publication.store(tagOf(sequence), std::memory_order_release);
     markReceivers(record);
-    setKeptSlots(sequence, chunk);
+    const bool roomEnds = setKeptSlots(sequence, chunk);
     m_ledger.startFlight(chunk);
     if (m_history.m_head != nullptr)
     {
@@ -55,6 +56,10 @@ constexpr int kLooksPerClock = 32;
     if (someoneRefused)
     {
         keepIfFree(chunk); // perhaps everybody
+    }
+    if (roomEnds)
+    {
+        lookForRoom(sequence);
     }
     if (m_ledger.stashed(loan.m_class) == 0)
     {
@@ -173,10 +178,12 @@ bool PublisherPort::skipFull(std::uint64_t sequence) noexcept
     return any;
 }
 
-/// setReceiverSlots(), by each queue's policy; and the masks are whole again.
-void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
+/// setReceiverSlots(), by each queue's policy; and the masks are whole again. Whether the next message has no slot somewhere, as
+/// far as known.
+bool PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
 {
     const std::uint64_t value = entry::make(sequence, chunk);
+    bool roomEnds = false;
     for (Connection& connection : m_connections)
     {
         if (connection.m_full)
@@ -197,9 +204,11 @@ void PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
         // Partner: the acquire load in SubscriberPort::poll().
         connection.m_pair.slot(connection.place(sequence))
             .store(evicts ? value : value | entry::kKept, std::memory_order_release);
+        roomEnds |= connection.m_roomUntil == connection.place(sequence) + 1;
     }
     // [sync:sleep] After the slots; the sleeper announces itself, runs a barrier on this core and then looks at them.
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    return roomEnds;
 }
 
 } // namespace ZeroCP

@@ -106,6 +106,24 @@ void PublisherPort::rebuildMasks() noexcept
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }
 
+/// How far those subscribers have come that leave no known slot for the message after `sequence`. After the hand-over, so
+/// that nobody waits for the lines of their positions: makeRoom() and hasRoom() would read them before the next one.
+[[gnu::noinline]] void PublisherPort::lookForRoom(std::uint64_t sequence) noexcept
+{
+    for (Connection& connection : m_connections)
+    {
+        const std::uint64_t next = connection.place(sequence) + 1;
+        if (connection.m_roomUntil == next)
+        {
+            // [sync:room] Acquire: the subscriber has read the slots below. Partner: SubscriberPort::poll(). Bounded: it is
+            // an input, and nobody can be further than we are.
+            const std::uint64_t at =
+                std::min(connection.m_pair.m_head->m_position.load(std::memory_order_acquire), next);
+            connection.m_roomUntil = std::max(connection.m_roomUntil, at + connection.m_pair.m_depth);
+        }
+    }
+}
+
 /// KEEP_LAST: the oldest entry goes. Mark, fence, read the position once (Dekker with announce()), one verdict.
 [[gnu::noinline]] void PublisherPort::makeRoom(Connection& connection, std::uint64_t sequence) noexcept
 {

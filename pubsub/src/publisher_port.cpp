@@ -95,11 +95,13 @@ void PublisherPort::updateBudgets() noexcept
     for (std::uint32_t pool = 0; pool < m_view.classCount(); ++pool)
     {
         const bool mine = !automatic || (classes >> pool & 1U) != 0; // a configured class is everybody's
-        // A small configured class is shared with others: nobody keeps more than a sixteenth of it at hand.
-        const PoolView::Class& in = m_view.classAt(pool);
-        m_stashes[pool] = automatic ? stashSize(in.m_chunkSize)
-                                    : std::clamp(in.m_pool->getTotalChunks() / 16, 1U, stashSize(in.m_chunkSize));
         m_budgets[pool] = mine ? publisherShare(m_view, m_me.m_port, pool, BudgetOf::Use) : 0;
+        // An automatic class has the budget for us anyway. A small configured class is shared with others: nobody keeps more
+        // than a sixteenth of it at hand.
+        const PoolView::Class& in = m_view.classAt(pool);
+        const std::uint32_t most = std::max(kChunksInTurn, stashSize(in.m_chunkSize));
+        const std::uint32_t spare = automatic ? m_budgets[pool] / 2 : in.m_pool->getTotalChunks() / 16;
+        m_stashes[pool] = std::clamp(spare, automatic ? stashSize(in.m_chunkSize) : 1U, most);
     }
 }
 

@@ -197,7 +197,11 @@ enum class BudgetOf
 /// Smallest payload of the size classes that are added for slices.
 inline constexpr std::uint64_t kSmallestClass = 64;
 
-/// Chunks that a publisher keeps at hand: 8 small ones, 1 of 64 KiB and more.
+/// Chunks that a publisher keeps at hand where its budget has them, whatever their size. With one, every loan looks for what
+/// has come back, and takes the line of the return ring from a subscriber that is about to write there.
+inline constexpr std::uint32_t kChunksInTurn = 2;
+
+/// Chunks to keep at hand that a budget has room for: 8 small ones, 1 of 64 KiB and more.
 [[nodiscard]] constexpr std::uint32_t stashSize(std::uint64_t chunkBytes) noexcept
 {
     return chunkBytes >= 65536 ? 1U : chunkBytes <= 8192 ? 8U : static_cast<std::uint32_t>(65536 / chunkBytes);

@@ -58,6 +58,7 @@ Expected<std::uint32_t, LoanError> PublisherPort::classFor(std::uint64_t bytes)
         m_lastClass = *found;
         m_lastBytes = bytes;
         m_lastFirst = in.m_firstChunk;
+        m_lastCount = in.m_endChunk - in.m_firstChunk;
         m_lastStride = in.m_stride;
         m_lastBase = reinterpret_cast<std::byte*>(m_view.writable(in, in.m_firstChunk));
     }

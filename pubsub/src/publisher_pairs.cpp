@@ -103,6 +103,7 @@ void PublisherPort::rebuildMasks() noexcept
         m_keepsBooks |= connection.periodNs() != 0;
     }
     m_isPlain &= !m_keepsBooks;
+    m_slotsToFetch = static_cast<std::uint32_t>(std::min(m_connections.size(), kMostSlotsToFetch));
     m_keepsAtOnce = m_usedWords == 1 && m_history.m_head == nullptr;
 }
 

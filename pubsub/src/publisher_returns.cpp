@@ -76,6 +76,11 @@ inline void PublisherPort::takeBack(const Connection& from, std::uint64_t value)
         // keep() for a single word and the last reader: no bit was gathered before. [sync:holder-word]
         target.store(bits - from.m_bit + holder::kGenerationStep, std::memory_order_release);
         m_ledger.landed(chunk);
+        if (const std::uint32_t place = chunk - m_lastFirst; place < m_lastCount)
+        {
+            // The reader's core has the payload's first line, and a message will be written there soon.
+            fetchForWriting(m_lastBase + m_lastStride * place + sizeof(ChunkHeader));
+        }
         return;
     }
     if ((bits & from.m_bit) != 0)

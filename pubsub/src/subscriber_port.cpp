@@ -49,6 +49,7 @@ SubscriberPort::SubscriberPort(std::shared_ptr<Domain> domain, EndpointGrant gra
       m_me(grant.m_holder),
       m_generation(fork_guard::generation()),
       m_payloadBytes(payloadBytes),
+      m_fetchOffset(payloadBytes == 0 ? 0 : sizeof(ChunkHeader)),
       m_heldLimit(grant.m_limit),
       m_wantsHistory(m_record->m_history.load(std::memory_order_relaxed) != 0),
       m_needsFence(!notifier::registerProcess()),

@@ -15,4 +15,10 @@ inline void fetchForWriting(const void* place) noexcept
 #endif
 }
 
+/// The line at `place`, to be read.
+inline void fetchForReading(const void* place) noexcept
+{
+    __builtin_prefetch(place);
+}
+
 } // namespace ZeroCP

@@ -96,7 +96,7 @@ class PublisherPort
 
   private:
     /// More lines than a core fetches at once are not worth asking for: 10 to 24 on x86-64 of the last ten years.
-    static constexpr std::size_t kSlotsToFetch = 8;
+    static constexpr std::size_t kMostSlotsToFetch = 8;
 
     /// One subscriber.
     struct alignas(kCacheLineBytes) Connection
@@ -230,14 +230,16 @@ class PublisherPort
     std::uint64_t m_generation;
     /// Holder words that any receiver or this port has ever used: in the others this port's chunks have no bit.
     std::uint32_t m_usedWords;
-    bool m_keepsAtOnce{false};    ///< one used word and no history: a chunk's last return makes it free
-    bool m_isPlain{false};        ///< subscribers that take, no history, no books, every queue evicts: the short way
-    bool m_keepsBooks{false};     ///< somebody counts deadlines or leases
-    HistoryView m_history;        ///< transient-local publishers
-    std::uint32_t m_lastClass{0}; ///< what the last loan took, for m_lastBytes bytes
+    bool m_keepsAtOnce{false};       ///< one used word and no history: a chunk's last return makes it free
+    bool m_isPlain{false};           ///< subscribers that take, no history, no books, every queue evicts: the short way
+    bool m_keepsBooks{false};        ///< somebody counts deadlines or leases
+    std::uint32_t m_slotsToFetch{0}; ///< of the first connections
+    HistoryView m_history;           ///< transient-local publishers
+    std::uint32_t m_lastClass{0};    ///< what the last loan took, for m_lastBytes bytes
     std::uint64_t m_lastBytes{~0ULL};
     std::byte* m_lastBase{nullptr}; ///< header of that class's first chunk, which is ...
     std::uint32_t m_lastFirst{0};   ///< ... this one
+    std::uint32_t m_lastCount{0};   ///< chunks that it can ever have
     std::uint64_t m_lastStride{0};
     std::uint32_t m_loanLimit;
     bool m_addsClasses; ///< slices with automatic pools, until no more classes can be added
@@ -378,10 +380,10 @@ inline std::uint64_t PublisherPort::stamp(const LoanedChunk& loan, std::uint64_t
 /// Fetches the lines of the next slots while the header is still to be written: a subscriber that polls has them.
 inline void PublisherPort::fetchSlots(std::uint64_t sequence) const noexcept
 {
-    const std::size_t count = std::min(m_connections.size(), kSlotsToFetch);
-    for (std::size_t i = 0; i < count; ++i)
+    const Connection* const end = m_connections.data() + m_slotsToFetch;
+    for (const Connection* connection = m_connections.data(); connection != end; ++connection)
     {
-        fetchForWriting(&m_connections[i].m_pair.slot(m_connections[i].place(sequence)));
+        fetchForWriting(&connection->m_pair.slot(connection->place(sequence)));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <vector>
 
+#include "zerocp/core/fetch.hpp"
 #include "zerocp/core/fork_guard.hpp"
 #include "zerocp/core/history.hpp"
 #include "zerocp/core/holders.hpp"
@@ -196,6 +197,7 @@ class SubscriberPort
     [[nodiscard]] Expected<HeldChunk, TakeError> takeRound();
     [[nodiscard]] Expected<HeldChunk, TakeError> takeOther();
     [[nodiscard]] Expected<HeldChunk, TakeError> accept(std::uint32_t index, std::uint64_t value);
+    void fetchNext(const Connection& connection) const noexcept;
     [[nodiscard]] bool mayHoldMore() noexcept;
     [[nodiscard]] bool lookUp(std::uint32_t chunk);
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
@@ -236,6 +238,7 @@ class SubscriberPort
     std::uint64_t m_fastEpoch{0}; ///< m_epoch; never the epoch where each look at it needs a fence before it
     std::uint64_t m_generation;
     std::uint64_t m_payloadBytes;
+    std::uint64_t m_fetchOffset; ///< in a chunk, of what a take reads first: a slice's length, or else the payload
     std::uint32_t m_heldLimit;
     const bool m_wantsHistory;
     bool m_hasLifespan{false}; ///< some publisher's messages may expire: each take looks at what it got
@@ -309,6 +312,20 @@ inline bool SubscriberPort::look(Connection& connection, std::uint64_t& value) n
     }
 }
 
+/// The first line of the next message, if it is in the queue already: it comes while the caller is busy with this one. Only
+/// then: a chunk of an earlier lap may be in its publisher's hands.
+inline void SubscriberPort::fetchNext(const Connection& connection) const noexcept
+{
+    // Relaxed: nothing is read through it.
+    const std::uint64_t next = connection.m_pair.slot(connection.m_position).load(std::memory_order_relaxed);
+    const std::uint64_t sequence = (connection.m_position + connection.m_dropped) & kSequenceMask;
+    const std::uint32_t place = entry::chunkOf(next) - m_hot.m_first;
+    if (entry::sequenceOf(next) == sequence && place < m_hot.m_count)
+    {
+        fetchForReading(m_hot.m_base + m_hot.m_stride * place + m_fetchOffset);
+    }
+}
+
 inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::accept(std::uint32_t index, std::uint64_t value)
 {
     const Connection& connection = m_connections[index];
@@ -351,6 +368,7 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeAny()
         if (connection.m_used && poll(connection, value)) [[likely]]
         {
             m_next = index + 1 < m_connectionCount ? index + 1 : 0;
+            fetchNext(connection);
             return accept(index, value);
         }
     }

@@ -27,7 +27,7 @@ struct Options
     Touch m_touch{Touch::Ends};
     std::uint64_t m_samples{100'000}; ///< at most, per slice
     std::uint64_t m_repeats{5};
-    /// Threads of one core have been seen at 28 to 48, cores that share a cache from 61 on, others at 140 to 220.
+    /// Seen: threads of one core at 28 to 64 (by the clock of their core), others at 140 to 220.
     std::uint64_t m_nearBelowNs{95};
     bool m_keepsAwake{true}; ///< where somebody may sleep
     bool m_onlySlices{false};

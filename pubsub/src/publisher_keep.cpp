@@ -29,7 +29,7 @@ constexpr int kLooksPerClock = 32;
         return tl::unexpected(PublishError::Timeout);
     }
     const std::uint64_t sequence = m_sequence;
-    fetchSlots(sequence);
+    fetchSlotsWithRoom(sequence);
     const std::uint64_t answer = stamp(loan, bytes);
     if (m_keepsBooks)
     {
@@ -66,6 +66,19 @@ constexpr int kLooksPerClock = 32;
         collect();
     }
     return answer;
+}
+
+/// fetchSlots() but for queues that get nothing of this message: their readers may be busy with that line.
+void PublisherPort::fetchSlotsWithRoom(std::uint64_t sequence) const noexcept
+{
+    for (std::uint32_t i = 0; i < m_slotsToFetch; ++i)
+    {
+        const Connection& connection = m_connections[i];
+        if (!connection.m_closed && connection.place(sequence) < connection.m_roomUntil)
+        {
+            fetchForWriting(&connection.m_pair.slot(connection.place(sequence)));
+        }
+    }
 }
 
 /// Whether the subscriber has left the slot that `sequence` would take.
@@ -178,8 +191,7 @@ bool PublisherPort::skipFull(std::uint64_t sequence) noexcept
     return any;
 }
 
-/// setReceiverSlots(), by each queue's policy; and the masks are whole again. Whether the next message has no slot somewhere, as
-/// far as known.
+/// setReceiverSlots(), by each queue's policy; and the masks are whole again. As AfterSlots::m_roomEnds.
 bool PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept
 {
     const std::uint64_t value = entry::make(sequence, chunk);
@@ -200,11 +212,14 @@ bool PublisherPort::setKeptSlots(std::uint64_t sequence, std::uint32_t chunk) no
         {
             makeRoom(connection, sequence);
         }
+        else
+        {
+            roomEnds |= connection.m_roomUntil == connection.place(sequence) + 1;
+        }
         // [sync:slot] Release: payload, header, tag and holder words are visible to whoever reads this slot.
         // Partner: the acquire load in SubscriberPort::poll().
         connection.m_pair.slot(connection.place(sequence))
             .store(evicts ? value : value | entry::kKept, std::memory_order_release);
-        roomEnds |= connection.m_roomUntil == connection.place(sequence) + 1;
     }
     // [sync:sleep] After the slots; the sleeper announces itself, runs a barrier on this core and then looks at them.
     std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -108,7 +108,8 @@ void PublisherPort::rebuildMasks() noexcept
 }
 
 /// How far those subscribers have come that leave no known slot for the message after `sequence`. After the hand-over, so
-/// that nobody waits for the lines of their positions: makeRoom() and hasRoom() would read them before the next one.
+/// that nobody waits for the lines of their positions: makeRoom() and hasRoom() would read them before the next one. A
+/// subscriber that keeps up has announced `sequence` at most, so this happens every depth - 1 messages.
 [[gnu::noinline]] void PublisherPort::lookForRoom(std::uint64_t sequence) noexcept
 {
     for (Connection& connection : m_connections)
@@ -116,8 +117,8 @@ void PublisherPort::rebuildMasks() noexcept
         const std::uint64_t next = connection.place(sequence) + 1;
         if (connection.m_roomUntil == next)
         {
-            // [sync:room] Acquire: the subscriber has read the slots below. Partner: SubscriberPort::poll(). Bounded: it is
-            // an input, and nobody can be further than we are.
+            // [sync:room] Acquire: the subscriber has read the slots below. Partners: SubscriberPort::takeKept(), and where
+            // messages are evicted the exchange of [sync:position]. Bounded: an input, and nobody can be further than we are.
             const std::uint64_t at =
                 std::min(connection.m_pair.m_head->m_position.load(std::memory_order_acquire), next);
             connection.m_roomUntil = std::max(connection.m_roomUntil, at + connection.m_pair.m_depth);
@@ -135,7 +136,7 @@ void PublisherPort::rebuildMasks() noexcept
     connection.m_roomUntil = std::max(floor, at) + pair.m_depth;
     if (connection.m_roomUntil > sequence)
     {
-        return; // taken long ago: no fence, one line read per depth messages
+        return; // taken long ago, and nobody has looked since: no fence
     }
     std::atomic<std::uint64_t>& slot = pair.slot(oldest);
     const std::uint64_t evicted = slot.load(std::memory_order_relaxed); // ours

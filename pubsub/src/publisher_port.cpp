@@ -96,12 +96,12 @@ void PublisherPort::updateBudgets() noexcept
     {
         const bool mine = !automatic || (classes >> pool & 1U) != 0; // a configured class is everybody's
         m_budgets[pool] = mine ? publisherShare(m_view, m_me.m_port, pool, BudgetOf::Use) : 0;
-        // An automatic class has the budget for us anyway. A small configured class is shared with others: nobody keeps more
-        // than a sixteenth of it at hand.
+        // A small configured class is shared with others: nobody fills up to more than a sixteenth of it. An automatic class
+        // has our budget anyway.
         const PoolView::Class& in = m_view.classAt(pool);
-        const std::uint32_t most = std::max(kChunksInTurn, stashSize(in.m_chunkSize));
-        const std::uint32_t spare = automatic ? m_budgets[pool] / 2 : in.m_pool->getTotalChunks() / 16;
-        m_stashes[pool] = std::clamp(spare, automatic ? stashSize(in.m_chunkSize) : 1U, most);
+        const std::uint32_t size = stashSize(in.m_chunkSize);
+        m_stashes[pool] = automatic ? std::max(size, std::min(kChunksInTurn, m_budgets[pool] / 2))
+                                    : std::clamp(in.m_pool->getTotalChunks() / 16, 1U, size);
     }
 }
 

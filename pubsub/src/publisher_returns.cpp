@@ -76,9 +76,11 @@ inline void PublisherPort::takeBack(const Connection& from, std::uint64_t value)
         // keep() for a single word and the last reader: no bit was gathered before. [sync:holder-word]
         target.store(bits - from.m_bit + holder::kGenerationStep, std::memory_order_release);
         m_ledger.landed(chunk);
-        if (const std::uint32_t place = chunk - m_lastFirst; place < m_lastCount)
+        const std::uint32_t place = chunk - m_lastFirst;
+        if (place < m_lastCount && m_ledger.stashed(m_lastClass) <= 2 * m_stashes[m_lastClass])
         {
-            // The reader's core has the payload's first line, and a message will be written there soon.
+            // The reader's core has the payload's first line, and a message will be written there soon. What is more than
+            // that is given back by trim(), which takes the latest.
             fetchForWriting(m_lastBase + m_lastStride * place + sizeof(ChunkHeader));
         }
         return;

@@ -10,23 +10,6 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-/// Spinning threads look at their slot this often before they ask for the time.
-constexpr int kPollsPerClock = 32;
-
-void relax() noexcept
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#endif
-}
-
-Clock::time_point deadlineAfter(std::chrono::nanoseconds timeout)
-{
-    const Clock::time_point now = Clock::now();
-    const bool forEver = timeout < std::chrono::nanoseconds::zero() || timeout > Clock::time_point::max() - now;
-    return forEver ? Clock::time_point::max() : now + timeout;
-}
-
 } // namespace
 
 Expected<SubscriberPort*, Error> SubscriberPort::create(std::shared_ptr<Domain> domain, EndpointGrant grant,
@@ -485,23 +468,6 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeLatest()
     return best;
 }
 
-Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(Clock::time_point until)
-{
-    do
-    {
-        for (int i = 0; i < kPollsPerClock; ++i)
-        {
-            auto taken = takeAny();
-            if (taken || taken.error() != TakeError::NoData)
-            {
-                return taken;
-            }
-            relax();
-        }
-    } while (Clock::now() < until);
-    return tl::unexpected(TakeError::NoData);
-}
-
 /// While it exists, publishers wake the port and not the waiter that it may be attached to, and nothing arms its descriptor.
 class SubscriberPort::SleepsItself
 {
@@ -562,18 +528,18 @@ Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::nap(std::chrono::
     return taken;
 }
 
-Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono::nanoseconds timeout)
+/// CLOCK_MONOTONIC; the end of time for a negative or huge timeout.
+Clock::time_point SubscriberPort::deadlineAfter(std::chrono::nanoseconds timeout) noexcept
 {
-    auto taken = take();
-    if (taken || taken.error() != TakeError::NoData)
-    {
-        return taken;
-    }
-    const Clock::time_point deadline = deadlineAfter(timeout);
-    if (m_spin > std::chrono::nanoseconds::zero())
-    {
-        taken = spin(std::min(deadline, Clock::now() + m_spin));
-    }
+    const Clock::time_point now = Clock::now();
+    const bool forEver = timeout < std::chrono::nanoseconds::zero() || timeout > Clock::time_point::max() - now;
+    return forEver ? Clock::time_point::max() : now + timeout;
+}
+
+/// What is left of wait() after spinning.
+Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::sleepUntil(Clock::time_point deadline)
+{
+    Expected<HeldChunk, TakeError> taken = tl::unexpected(TakeError::NoData);
     while (!taken && taken.error() == TakeError::NoData)
     {
         const Clock::time_point now = Clock::now();

@@ -197,8 +197,8 @@ enum class BudgetOf
 /// Smallest payload of the size classes that are added for slices.
 inline constexpr std::uint64_t kSmallestClass = 64;
 
-/// Chunks that a publisher keeps at hand where its budget has them, whatever their size. With one, every loan looks for what
-/// has come back, and takes the line of the return ring from a subscriber that is about to write there.
+/// Chunks that a publisher of an automatic set keeps at hand where its budget has them, whatever their size. With one, a loan
+/// that finds none yet has to look for what came back, before the hand-over.
 inline constexpr std::uint32_t kChunksInTurn = 2;
 
 /// Chunks to keep at hand that a budget has room for: 8 small ones, 1 of 64 KiB and more.

@@ -189,6 +189,7 @@ class PublisherPort
     [[nodiscard]] Expected<std::uint64_t, PublishError> sendWithCare(const LoanedChunk& loan,
                                                                      std::uint64_t bytes) noexcept;
     void fetchSlots(std::uint64_t sequence) const noexcept;
+    void fetchSlotsWithRoom(std::uint64_t sequence) const noexcept;
     std::uint64_t stamp(const LoanedChunk& loan, std::uint64_t bytes) noexcept;
     [[nodiscard]] static bool hasRoom(Connection& connection, std::uint64_t sequence) noexcept;
     [[nodiscard]] bool hasRoomEverywhere() noexcept;
@@ -201,7 +202,7 @@ class PublisherPort
     struct AfterSlots
     {
         std::uint32_t m_asleep; ///< not 0: somebody may be
-        bool m_roomEnds;        ///< the next message has no slot yet, as far as known
+        bool m_roomEnds;        ///< this message took the last slot known to be free somewhere, without an eviction
     };
     [[nodiscard]] AfterSlots setReceiverSlots(std::uint64_t sequence, std::uint32_t chunk) noexcept;
     void lookForRoom(std::uint64_t sequence) noexcept;
@@ -377,7 +378,7 @@ inline std::uint64_t PublisherPort::stamp(const LoanedChunk& loan, std::uint64_t
     return answer;
 }
 
-/// Fetches the lines of the next slots while the header is still to be written: a subscriber that polls has them.
+/// Fetches the lines of this message's slots while its header is still to be written: a subscriber that polls has them.
 inline void PublisherPort::fetchSlots(std::uint64_t sequence) const noexcept
 {
     const Connection* const end = m_connections.data() + m_slotsToFetch;

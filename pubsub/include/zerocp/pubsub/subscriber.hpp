@@ -62,8 +62,9 @@ class [[nodiscard]] Subscriber
     /// For epoll, poll or select, to wait for this subscriber among other things: becomes readable when there may be
     /// something to take, and also when newEvents() may have changed. Then call take() until it answers NoData; only that
     /// makes it not readable again. It may be readable without reason, and is at first. Nothing is to be read from it, nor is
-    /// it to be closed: it ends with this subscriber. Works edge-triggered too. take(), wait() and takeLatest() work as
-    /// before. After TooManyHeld it stays readable, and nobody says when a sample is dropped: look again afterwards.
+    /// it to be closed: it ends with this subscriber. Works edge-triggered too (Linux 5.5 to 5.13 without later updates: a
+    /// message may wait up to 0.5 s, decision 0022). take(), wait() and takeLatest() work as before. After TooManyHeld it
+    /// stays readable, and nobody says when a sample is dropped: look again afterwards.
     ///
     /// Made by the first call: three descriptors, one waiter. Publishers then pay for a wake with three more system calls.
     /// Control call, same thread as take(): ConfigInvalid if attached to a wait set, LimitReached, NoSpace, SystemError (too

@@ -5,6 +5,7 @@
 /// waited for, and one plain store when the chunk goes back.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "zerocp/core/holders.hpp"
 #include "zerocp/core/notifier.hpp"
 #include "zerocp/core/pair_queue.hpp"
+#include "zerocp/core/pause.hpp"
 #include "zerocp/discovery/domain.hpp"
 #include "zerocp/pubsub/data_errors.hpp"
 #include "zerocp/pubsub/event_books.hpp"
@@ -131,6 +133,9 @@ class SubscriberPort
     [[nodiscard]] const PoolView& view() const noexcept { return m_view; }
 
   private:
+    /// Who spins looks at the slot this often before it asks for the time.
+    static constexpr int kLooksPerClock = 32;
+
     /// The size class of the last message: chunks m_first to m_first + m_count - 1 are known to exist.
     struct Hot
     {
@@ -200,7 +205,9 @@ class SubscriberPort
     void fetchNext(const Connection& connection) const noexcept;
     [[nodiscard]] bool mayHoldMore() noexcept;
     [[nodiscard]] bool lookUp(std::uint32_t chunk);
+    [[nodiscard]] static std::chrono::steady_clock::time_point deadlineAfter(std::chrono::nanoseconds timeout) noexcept;
     [[nodiscard]] Expected<HeldChunk, TakeError> spin(std::chrono::steady_clock::time_point until);
+    [[nodiscard]] Expected<HeldChunk, TakeError> sleepUntil(std::chrono::steady_clock::time_point deadline);
     [[nodiscard]] Expected<HeldChunk, TakeError> nap(std::chrono::nanoseconds longest);
     [[nodiscard]] Expected<HeldChunk, TakeError> armDescriptor();
     void noticeRescue();
@@ -320,7 +327,7 @@ inline void SubscriberPort::fetchNext(const Connection& connection) const noexce
     const std::uint64_t next = connection.m_pair.slot(connection.m_position).load(std::memory_order_relaxed);
     const std::uint64_t sequence = (connection.m_position + connection.m_dropped) & kSequenceMask;
     const std::uint32_t place = entry::chunkOf(next) - m_hot.m_first;
-    if (entry::sequenceOf(next) == sequence && place < m_hot.m_count)
+    if ((next & ~entry::kKept) >> 20 == sequence && place < m_hot.m_count) // not evicted either
     {
         fetchForReading(m_hot.m_base + m_hot.m_stride * place + m_fetchOffset);
     }
@@ -373,6 +380,43 @@ inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::takeAny()
         }
     }
     return takeOther();
+}
+
+inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::spin(std::chrono::steady_clock::time_point until)
+{
+    do
+    {
+        for (int i = 0; i < kLooksPerClock; ++i)
+        {
+            auto taken = takeAny();
+            if (taken || taken.error() != TakeError::NoData)
+            {
+                return taken;
+            }
+            pauseBriefly();
+        }
+    } while (std::chrono::steady_clock::now() < until);
+    return tl::unexpected(TakeError::NoData);
+}
+
+/// Inlined as far as it spins: a message that was taken goes to the caller in registers, not through memory.
+inline Expected<SubscriberPort::HeldChunk, TakeError> SubscriberPort::wait(std::chrono::nanoseconds timeout)
+{
+    auto taken = take();
+    if (taken || taken.error() != TakeError::NoData)
+    {
+        return taken;
+    }
+    const std::chrono::steady_clock::time_point deadline = deadlineAfter(timeout);
+    if (m_spin > std::chrono::nanoseconds::zero())
+    {
+        auto spun = spin(std::min(deadline, std::chrono::steady_clock::now() + m_spin));
+        if (spun || spun.error() != TakeError::NoData)
+        {
+            return spun;
+        }
+    }
+    return sleepUntil(deadline);
 }
 
 inline void SubscriberPort::giveBack(Connection& connection, std::uint64_t value) noexcept

@@ -76,7 +76,7 @@ class [[nodiscard]] WaitSet
     /// For epoll, poll or select, to wait for this wait set among other things: becomes readable when there may be something
     /// ready. Then call wait() with a timeout of zero, do what it says, and again until it answers nothing; only that makes it
     /// not readable again. It may be readable without reason, and is at first. Nothing is to be read from it, nor is it to be
-    /// closed: it ends with this wait set. Works edge-triggered too. wait() with a timeout works as before.
+    /// closed: it ends with this wait set. Works edge-triggered too, as Subscriber::fd(). wait() with a timeout works as before.
     ///
     /// Made by the first call: three descriptors. Who wakes the wait set then pays three more system calls. Control call, same
     /// thread as wait(): NoSpace, SystemError (too many open files), Timeout, Closed, Forked.

@@ -1,5 +1,6 @@
 #include "zerocp/pubsub/publisher.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -178,6 +179,35 @@ TEST(Publisher, TakesNoMoreOfAConfiguredSetThanAStashBeyondWhatIsOnItsWay)
 
 // Automatic pools: with limits kept, loan() fails in no other way. Five publishers have come and gone and each left a
 // full queue to a subscriber that reads none.
+// With one chunk at hand each loan would look for what has come back, before its message can be sent.
+TEST(Publisher, UsesTwoChunksInTurnForLargeMessagesWhereItsBudgetHasThem)
+{
+    struct Large
+    {
+        std::array<std::uint64_t, 16384> words;
+    };
+    OneNode one;
+    auto subscriber = one.subscriber<Large>();
+    auto publisher = one.publisher<Large>();
+    const auto sendAndTake = [&]
+    {
+        auto loan = publisher.loan();
+        const void* const place = loan ? loan->get() : nullptr;
+        EXPECT_TRUE(loan && publisher.publish(std::move(*loan)) && subscriber.take());
+        return place;
+    };
+
+    const void* const first = sendAndTake();
+    const void* const second = sendAndTake();
+
+    EXPECT_NE(first, second);
+    for (int i = 0; i < 4; ++i)
+    {
+        const void* const next = sendAndTake();
+        EXPECT_TRUE(next == first || next == second) << "no third one is taken";
+    }
+}
+
 TEST(Publisher, GetsAllItsLoansAfterManyPredecessorsLeftUnreadMessages)
 {
     OneNode one;

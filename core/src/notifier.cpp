@@ -92,9 +92,11 @@ bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept
 {
     const timespec timeout = toTimespec(longest);
     port.m_naps.store(port.m_naps.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    // Returns at once if the word is no longer Asleep. Interrupted and timed-out waits look the same to the caller.
-    ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAIT, kAsleep, &timeout, nullptr, 0);
-    return port.m_sleep.exchange(kAwake, std::memory_order_relaxed) == kWoken;
+    // Returns at once if the word is no longer Asleep. It may also return because of the last wake: who turned the word then was
+    // stopped before its system call, and we were gone before that came.
+    const bool timedOut =
+        ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAIT, kAsleep, &timeout, nullptr, 0) != 0 && errno == ETIMEDOUT;
+    return port.m_sleep.exchange(kAwake, std::memory_order_relaxed) == kWoken || !timedOut;
 }
 
 void stayAwake(PortRecord& port) noexcept

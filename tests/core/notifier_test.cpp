@@ -8,6 +8,7 @@
 #include <thread>
 
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -163,6 +164,29 @@ TEST(Notifier, ASleepThatNobodyEndsReturnsUnwoken)
 
     EXPECT_FALSE(notifier::sleep(port, std::chrono::milliseconds(1)));
 
+    EXPECT_EQ(stateOf(port), Sleep::Awake);
+}
+
+// Who turned the word for the last sleep may be stopped before its system call, which then ends the next one.
+TEST(Notifier, ASleepThatALateWakeEndsHasNotRunOutOfTime)
+{
+    PortRecord port{};
+    static_cast<void>(notifier::announceSleep(port));
+    std::atomic<bool> isBack{false};
+    std::thread late(
+        [&]
+        {
+            while (!isBack)
+            {
+                ::syscall(SYS_futex, &port.m_sleep, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+                std::this_thread::yield();
+            }
+        });
+
+    EXPECT_TRUE(notifier::sleep(port, std::chrono::hours(1))) << "or it would count as a rescue of a lost wake-up";
+
+    isBack = true;
+    late.join();
     EXPECT_EQ(stateOf(port), Sleep::Awake);
 }
 

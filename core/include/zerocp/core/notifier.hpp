@@ -86,7 +86,7 @@ void markAsleep(PortRecord& port) noexcept;
     return port.m_sleep.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Sleep::Asleep);
 }
 
-/// Sleeps until woken, at most `longest`. Returns whether a publisher has woken it.
+/// Sleeps until woken, at most `longest`. False: the time has passed, and nobody has. It may wake without reason.
 bool sleep(PortRecord& port, std::chrono::nanoseconds longest) noexcept;
 
 void stayAwake(PortRecord& port) noexcept;
